@@ -1,0 +1,1 @@
+"""A weak device and a server answer image questions together, sending the fewest bytes."""

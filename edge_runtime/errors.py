@@ -1,0 +1,52 @@
+"""Every error that edge-runtime raises on purpose, in one tree.
+
+    EdgeRuntimeError
+    ├── ArgumentError      an array or option has the wrong dtype, shape or value (also a ValueError)
+    ├── BundleError        a bundle is missing, malformed, or does not match its hashes
+    ├── ModelError         a model cannot be loaded or run by the runtime that was asked for
+    ├── PayloadError       payload bytes that do not decode
+    ├── PhotoError         a photo or a data set cannot be read
+    └── LinkError          the server gave no answer
+        ├── LinkLost           refused, cut, or silent past the deadline
+        └── ServerRefused      the server answered, but with a refusal that a retry would not change
+
+A message is one line: the thing, its value, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class EdgeRuntimeError(Exception):
+    """Base of every error raised on purpose; the command line prints it as one line and exits with 2."""
+
+
+class ArgumentError(EdgeRuntimeError, ValueError):
+    """An argument has the wrong dtype, shape, memory layout or value; the message names it."""
+
+
+class BundleError(EdgeRuntimeError):
+    """A bundle is missing, malformed, or does not match its hashes."""
+
+
+class ModelError(EdgeRuntimeError):
+    """A model cannot be loaded or run by the runtime that was asked for."""
+
+
+class PayloadError(EdgeRuntimeError):
+    """Payload bytes that do not decode; nothing was allocated beyond what their header may claim."""
+
+
+class PhotoError(EdgeRuntimeError):
+    """A photo or a data set cannot be read."""
+
+
+class LinkError(EdgeRuntimeError):
+    """The server gave no answer; a system may still return the device's own."""
+
+
+class LinkLost(LinkError):  # noqa: N818 - an event, thrown into a system's generator
+    """The link was refused, cut, or silent until the deadline."""
+
+
+class ServerRefused(LinkError):  # noqa: N818
+    """The server answered with a refusal that sending the same request again would not change."""

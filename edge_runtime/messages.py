@@ -1,0 +1,79 @@
+"""The words of the runtime: frame, payload, request, reply, answer.
+
+These types cross every boundary (system, driver, client, server), so they depend on nothing but NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+PayloadKind = Literal["image", "patches"]
+DecidedBy = Literal["edge", "server", "edge-fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and the time by which it needs an answer.
+
+    ``pixels`` is uint8 ``[height, width, 3]``, RGB, already at the bundle's frame size. ``deadline_s`` is on the
+    clock of ``time.monotonic``; infinity means no deadline.
+    """
+
+    id: int
+    pixels: NDArray[np.uint8]
+    deadline_s: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The bytes that carry a picture's information; their format has a page in ``docs/formats/``."""
+
+    kind: PayloadKind
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a system asks of the server. An empty ``model`` means the bundle's default server model."""
+
+    system: str
+    frame_id: int
+    payload: Payload
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the server answers: float32 ``probabilities [classes]`` and its stage times in milliseconds.
+
+    ``timings_ms`` has the keys ``decode``, ``queue`` (waiting for the model) and ``compute``.
+    """
+
+    probabilities: NDArray[np.float32]
+    model: str
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one frame: who decided, and why.
+
+    ``edge-fallback`` marks the device's own answer, given because the server did not answer in time; ``note`` then
+    says what happened. ``patches_sent`` counts patches (0 when nothing was sent), ``payload_bytes`` the payload alone.
+    """
+
+    probabilities: NDArray[np.float32]
+    label: int
+    decided_by: DecidedBy
+    min_entropy: float
+    patches_sent: int = 0
+    payload_bytes: int = 0
+    note: str = ""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""From PyTorch models to bundles that device and server load."""

@@ -1,0 +1,1 @@
+"""Server-side reference: handlers, service and command line."""
