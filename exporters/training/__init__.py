@@ -1,0 +1,1 @@
+"""Training recipes of the zoo, and the resumable loop they share."""

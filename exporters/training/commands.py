@@ -1,0 +1,77 @@
+"""`edge-export train NAME`: the zoo's recipes by name."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from edge_runtime.errors import ArgumentError
+from exporters.imagenette import IMAGENET_INDICES
+from exporters.networks import efficientnet_lite as lite
+from exporters.training.loop import Recipe, train
+from exporters.training.photos import load_photos
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `edge-export train`."""
+    parser.add_argument("name", choices=("edge-vit", "server-vit", "patch-tolerant"))
+    parser.add_argument("--photos", type=Path, required=True, help="folder or tar file, <class>/<photo>")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint, the log and the model")
+    parser.add_argument("--epochs", type=int, help="default: the recipe's own")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, help="train on an even sample of so many photos")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--teacher", type=Path, help="server-vit: DeiT-Tiny weights (.safetensors, official key names)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODULE:FACTORY",
+        help="patch-tolerant: a callable that returns one's own torch network (default: ten-way EfficientNet-Lite0)",
+    )
+    parser.add_argument("--mean", type=float, nargs=3, default=lite.MEAN, help="--model's normalisation, 0..255 units")
+    parser.add_argument("--std", type=float, nargs=3, default=lite.STD)
+    parser.add_argument("--size", type=int, default=224, help="side of --model's input in pixels")
+
+
+def run(options: argparse.Namespace) -> dict[str, object]:
+    """Train and report where the model lies."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    recipe = _recipe(options)
+    photos, held_out = load_photos(options.photos, options.size, options.limit).split_for_tuning()
+    train(recipe, photos, held_out, options.out, options.seed)
+    return {"model": str(options.out / "model.pt"), "log": str(options.out / "log.jsonl")}
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    if options.name == "edge-vit":
+        from exporters.training.edge_vit import EdgeVit
+
+        return EdgeVit(len(IMAGENET_INDICES), **epochs)
+    if options.name == "server-vit":
+        from exporters.training.server_vit import ServerVit
+
+        if options.teacher is None:
+            raise ArgumentError("--teacher: server-vit needs DeiT-Tiny weights to learn from; give their file")
+        return ServerVit(IMAGENET_INDICES, options.teacher, **epochs)
+    from exporters.training.patch_tolerant import PatchTolerant
+
+    network = _own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
+    return PatchTolerant(network, tuple(options.mean), tuple(options.std), **epochs)
+
+
+def _own_network(path: str) -> nn.Module:
+    module, _, factory = path.partition(":")
+    try:
+        return cast("nn.Module", getattr(importlib.import_module(module), factory)())
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ArgumentError(f"--model {path}: expected MODULE:FACTORY that can be imported ({error})") from error

@@ -1,0 +1,116 @@
+"""Training photos in memory: decoded once, augmented on the fly, with a fixed part set aside for tuning."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from edge_runtime.errors import PhotoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TUNING_EVERY = 12
+"""Every twelfth photo of the training split is never trained on: gates and thresholds are chosen there."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Decoded photos: ``pixels`` uint8 ``[count, size, size, 3]``, ``labels`` int64 ``[count]``."""
+
+    pixels: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def split_for_tuning(self) -> tuple[Photos, Photos]:
+        """Return (photos to train on, photos held out for tuning)."""
+        held_out = torch.arange(len(self)) % TUNING_EVERY == 0
+        return self.subset(~held_out), self.subset(held_out)
+
+    def subset(self, which: Tensor) -> Photos:
+        """The photos selected by a mask or an index list."""
+        return Photos(self.pixels[which], self.labels[which], self.classes)
+
+
+def load_photos(source: Path, size: int = 224, limit: int | None = None) -> Photos:
+    """Read ``<class>/<name>`` photos from a folder or tar file, sorted by class and name.
+
+    Photos that are not ``size`` × ``size`` have their shorter side resized and are centre-cropped. ``limit`` keeps
+    an even sample of that many photos.
+    """
+    entries = sorted(_entries(source), key=lambda entry: entry[0])
+    if not entries:
+        raise PhotoError(f"{source}: no photo found; expected <class>/<name>.jpg inside a folder or tar file")
+    classes = tuple(sorted({name.split("/")[-2] for name, _ in entries}))
+    if limit is not None and limit < len(entries):
+        entries = [entries[i] for i in np.linspace(0, len(entries) - 1, limit).astype(int)]
+    pixels = np.empty((len(entries), size, size, 3), np.uint8)
+    for i, (_, data) in enumerate(tqdm(entries, desc=f"reading {source.name}", unit="photo", mininterval=5)):
+        pixels[i] = _decode(data, size)
+    labels = [classes.index(name.split("/")[-2]) for name, _ in entries]
+    return Photos(torch.from_numpy(pixels), torch.tensor(labels), classes)
+
+
+def _entries(source: Path) -> Iterator[tuple[str, bytes]]:
+    suffixes = (".jpg", ".jpeg", ".png")
+    if source.is_dir():
+        for path in source.rglob("*"):
+            if path.suffix.lower() in suffixes:
+                yield path.relative_to(source.parent).as_posix(), path.read_bytes()
+        return
+    try:
+        with tarfile.open(source) as tar:
+            for member in tar:
+                if member.isfile() and member.name.lower().endswith(suffixes):
+                    file = tar.extractfile(member)
+                    assert file is not None  # noqa: S101 - isfile() was just asked
+                    yield member.name, file.read()
+    except (OSError, tarfile.TarError) as error:
+        raise PhotoError(f"{source}: cannot be read as a folder or tar file of photos ({error})") from error
+
+
+def _decode(data: bytes, size: int) -> np.ndarray:
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    if image.size != (size, size):
+        scale = size / min(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+        left, top = (image.width - size) // 2, (image.height - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+    return np.asarray(image)
+
+
+def augment(pixels: Tensor, generator: torch.Generator, *, smallest_crop: float) -> Tensor:
+    """Random resized crop and flip of a uint8 batch ``[B, size, size, 3]``; returns float32 ``[B, 3, size, size]``.
+
+    Values stay in 0..255. Each photo gets a random square of at least ``smallest_crop`` of the side, stretched back by
+    bilinear interpolation, and is mirrored half of the time.
+    """
+    size = pixels.shape[1]
+    batch = pixels.permute(0, 3, 1, 2).float()
+    out = torch.empty_like(batch)
+    sides = (size * (smallest_crop + (1 - smallest_crop) * torch.rand(len(batch), generator=generator))).int()
+    for i, side in enumerate(sides.tolist()):
+        top, left = torch.randint(0, size - side + 1, (2,), generator=generator).tolist()
+        crop = batch[i : i + 1, :, top : top + side, left : left + side]
+        out[i] = F.interpolate(crop, size=(size, size), mode="bilinear")[0] if side < size else crop[0]
+    flips = torch.rand(len(batch), generator=generator) < 0.5
+    out[flips] = out[flips].flip(-1)
+    return out
+
+
+def normalise(images: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
+    """Subtract ``mean`` and divide by ``std`` (both in 0..255 units) per channel."""
+    return (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
