@@ -104,9 +104,10 @@ class _Run:
 
     def advance(self, indices: Tensor) -> float:
         """One optimiser step; returns the loss."""
+        schedule = self.recipe.schedule
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.schedule.learning_rate * _rate(self.step / self.total, self.recipe.schedule.warmup)
+            group["lr"] = schedule.learning_rate * _rate(self.step / self.total, schedule.warmup)
         self.model.train()
         pixels = self.photos.pixels[indices].to(self.device)
         with _fast_arithmetic(self.device):

@@ -3,8 +3,8 @@
 A plain ViT learns slowly from ten thousand photos, but a trained one of the same shape can show it every intermediate
 state. The first part of the training is *block-wise*: block l receives the teacher's state l − 1 and must produce
 state l, so that all blocks learn at once from right inputs. The second part runs end to end on its own states, still
-pulled towards the teacher's, with labels and the probabilities of EfficientNet-Lite0 added. Both see only a random subset of the
-tokens, which is what the server will see, and which is cheaper too.
+pulled towards the teacher's, with labels and the probabilities of EfficientNet-Lite0 added. Both see only a random
+subset of the tokens, which is what the server will see, and which is cheaper too.
 """
 
 from __future__ import annotations

@@ -1,0 +1,72 @@
+"""Bundles, and one ``Model`` interface over onnxruntime, LiteRT and tflite-runtime."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edge_runtime.errors import ModelError
+from edge_runtime.models.bundle import Bundle, ModelFile, ModelSpec, Precision, Runtime
+from edge_runtime.models.onnx import OnnxModel
+from edge_runtime.models.tflite import MODULES, TfliteModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["Bundle", "Model", "ModelFile", "ModelSpec", "installed_runtimes", "load_model", "open_model"]
+
+
+class Model(Protocol):
+    """A loaded model: named arrays in, named arrays out. Not to be shared between threads."""
+
+    @property
+    def runtime(self) -> str:
+        """Name of the runtime that runs it."""
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run once; names are those of the bundle, shapes and dtypes those of its tensors."""
+
+
+def installed_runtimes() -> tuple[Runtime, ...]:
+    """Runtimes found on this machine, the preferred one first."""
+    modules: dict[Runtime, str] = {
+        "onnxruntime": "onnxruntime",
+        "litert": MODULES["litert"].partition(".")[0],
+        "tflite-runtime": MODULES["tflite-runtime"].partition(".")[0],
+    }
+    return tuple(runtime for runtime, module in modules.items() if importlib.util.find_spec(module))
+
+
+def open_model(
+    bundle: Bundle,
+    spec: ModelSpec,
+    runtime: Runtime | None = None,
+    precision: Precision | None = None,
+    threads: int = 1,
+) -> Model:
+    """Load the first of ``spec``'s files that an installed runtime (or the named one) takes.
+
+    Raises ``ModelError`` when no file fits, saying what would.
+    """
+    wanted = (runtime,) if runtime else installed_runtimes()
+    for file in spec.files:
+        for candidate in wanted:
+            if candidate in file.runtimes and precision in (None, file.precision):
+                return load_model(bundle.read(file), file, candidate, threads)
+    offered = ", ".join(f"{file.precision} for {'/'.join(file.runtimes)}" for file in spec.files)
+    raise ModelError(
+        f"{spec.name}: no file for runtime {'/'.join(wanted) or 'none installed'}, precision {precision or 'any'}; "
+        f"it has {offered}; `pip install edge-runtime[onnxruntime]` installs the portable runtime"
+    )
+
+
+def load_model(data: bytes, file: ModelFile, runtime: Runtime, threads: int = 1) -> Model:
+    """Load a model file's bytes into one runtime."""
+    try:
+        if runtime == "onnxruntime":
+            return OnnxModel(data, file, threads)
+        return TfliteModel(data, file, threads, runtime)
+    except ImportError as error:
+        raise ModelError(f"{runtime} is not installed ({error}); `pip install edge-runtime[{runtime}]`") from error
