@@ -7,6 +7,7 @@ must give *its own* whole-photo answer from a random part of the photo repair mo
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,14 +34,14 @@ class PatchTolerant:
         epochs: int = 3,
         patch: int = 16,
     ) -> None:
-        self.model = _FrozenStatistics(model)
+        self.model = model
         self.mean, self.std, self.patch = mean, std, patch
         self.schedule = Schedule(epochs=epochs, batch=32, learning_rate=3e-4, weight_decay=1e-4)
-        self._wanted: dict[str, Tensor] = {}
-        self.teacher = _copy_of(model).to(device())
+        self.teacher = copy.deepcopy(model).to(device()).eval().requires_grad_(False)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:  # noqa: ARG002
         """Cross-entropy against the unmasked network's probabilities; a tenth of the batch stays whole."""
+        _freeze_statistics(self.model)
         images = normalise(pixels.permute(0, 3, 1, 2).float(), self.mean, self.std)
         if torch.rand((), generator=generator) < 0.5:
             images = images.flip(-1)
@@ -84,25 +85,8 @@ def keep_mask(images: Tensor, ratios: Tensor, patch: int, generator: torch.Gener
     return keep.float().repeat_interleave(patch, 2).repeat_interleave(patch, 3).to(images.device)
 
 
-class _FrozenStatistics(nn.Module):
-    """A network whose batch-norm layers keep their running statistics while their scale and shift still learn."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def train(self, mode: bool = True) -> _FrozenStatistics:
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
-        return self
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network(images)
-
-
-def _copy_of(model: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(model).eval().requires_grad_(False)
+def _freeze_statistics(model: nn.Module) -> None:
+    """Keep batch-norm's running statistics, which describe whole photos; scale and shift still learn."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
