@@ -1,0 +1,1 @@
+"""Values to payload bytes and back; each format has a page in ``docs/formats/``."""
