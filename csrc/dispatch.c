@@ -1,0 +1,76 @@
+/* Which version of each kernel runs: chosen once, by name, from what the CPU reports. */
+#include "dispatch.h"
+
+#include <string.h>
+
+static const struct edge_dispatch scalar = {
+    .name = "scalar",
+    .uncertainty = edge_uncertainty_scalar,
+    .softmax = edge_softmax_scalar,
+    .class_attention = edge_class_attention_scalar,
+    .rollout = edge_rollout_scalar,
+    .resample_vertical = edge_resample_vertical_scalar,
+};
+
+#if defined(__x86_64__)
+static const struct edge_dispatch avx2 = {
+    .name = "avx2",
+    .uncertainty = edge_uncertainty_avx2,
+    .softmax = edge_softmax_avx2,
+    .class_attention = edge_class_attention_avx2,
+    .rollout = edge_rollout_avx2,
+    .resample_vertical = edge_resample_vertical_avx2,
+};
+#endif
+
+/* Starts with a table every CPU can run, so that no order of initialisation can jump into missing instructions. */
+static const struct edge_dispatch *chosen = &scalar;
+
+void edge_dispatch_init(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2"))
+        chosen = &avx2;
+#endif
+}
+
+int32_t edge_dispatch_use(const char *isa)
+{
+    chosen = &scalar;
+    if (strcmp(isa, scalar.name) != 0)
+        edge_dispatch_init();
+    return strcmp(isa, chosen->name) == 0 ? EDGE_OK : EDGE_BAD_SIZE;
+}
+
+const char *edge_dispatch_name(void)
+{
+    return chosen->name;
+}
+
+int32_t edge_uncertainty(const float *logits, size_t classes, struct edge_uncertainty *out)
+{
+    return chosen->uncertainty(logits, classes, out);
+}
+
+int32_t edge_softmax(const float *logits, size_t classes, float *out)
+{
+    return chosen->softmax(logits, classes, out);
+}
+
+int32_t edge_class_attention(const float *attention, size_t heads, size_t tokens, float *scores)
+{
+    return chosen->class_attention(attention, heads, tokens, scores);
+}
+
+int32_t edge_rollout(const float *attention, size_t layers, size_t heads, size_t tokens, double *scratch,
+                     float *scores)
+{
+    return chosen->rollout(attention, layers, heads, tokens, scratch, scores);
+}
+
+int32_t edge_resample_vertical(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,
+                               const int32_t *weights, size_t taps, size_t out_height, uint8_t *out)
+{
+    return chosen->resample_vertical(image, height, width, bounds, weights, taps, out_height, out);
+}

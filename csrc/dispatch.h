@@ -1,0 +1,38 @@
+/* The kernels that exist in more than one version, as one table per instruction set. */
+#ifndef EDGE_DISPATCH_H
+#define EDGE_DISPATCH_H
+
+#include "edge_kernels.h"
+
+typedef int32_t edge_uncertainty_function(const float *, size_t, struct edge_uncertainty *);
+typedef int32_t edge_softmax_function(const float *, size_t, float *);
+typedef int32_t edge_class_attention_function(const float *, size_t, size_t, float *);
+typedef int32_t edge_rollout_function(const float *, size_t, size_t, size_t, double *, float *);
+typedef int32_t edge_resample_function(const uint8_t *, size_t, size_t, const int32_t *, const int32_t *, size_t,
+                                       size_t, uint8_t *);
+
+struct edge_dispatch {
+    const char *name;
+    edge_uncertainty_function *uncertainty;
+    edge_softmax_function *softmax;
+    edge_class_attention_function *class_attention;
+    edge_rollout_function *rollout;
+    edge_resample_function *resample_vertical;
+};
+
+/* The scalar versions are the specification; the compiler may use the baseline's vectors for them. */
+edge_uncertainty_function edge_uncertainty_scalar;
+edge_softmax_function edge_softmax_scalar;
+edge_class_attention_function edge_class_attention_scalar;
+edge_rollout_function edge_rollout_scalar;
+edge_resample_function edge_resample_vertical_scalar;
+
+#if defined(__x86_64__)
+edge_uncertainty_function edge_uncertainty_avx2;
+edge_softmax_function edge_softmax_avx2;
+edge_class_attention_function edge_class_attention_avx2;
+edge_rollout_function edge_rollout_avx2;
+edge_resample_function edge_resample_vertical_avx2;
+#endif
+
+#endif

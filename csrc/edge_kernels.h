@@ -1,0 +1,119 @@
+/* The whole public interface of the compiled kernels.
+ *
+ * What this is: the arithmetic between a model's outputs and the bytes that leave a device. What it is not: a
+ * tensor library. Plain C11; no libm, no threads, no allocation, no global state but the dispatch table.
+ *
+ * Precision policy. The same input gives the same bytes on every CPU and in every backend:
+ *   - integers and bytes are exact;
+ *   - floats are IEEE 754 with round-to-nearest, computed in double, never contracted to fused multiply-adds
+ *     (build with -ffp-contract=off), and rounded to float once, at the end;
+ *   - a sum over classes or patches runs in four lanes, element i into lane i % 4, added up as (0+1) + (2+3);
+ *     a sum over heads, layers or matrix rows runs in order of the index;
+ *   - exp and log2 are the polynomials of edge_arithmetic.h, accurate to 1e-11: under 1 ulp of float.
+ *
+ * Conventions. Arrays are contiguous and in row-major order; pictures are uint8 [height][width][3]. Sizes are
+ * positive and products fit in size_t: the caller has checked that. Contents may be anything: no value in an
+ * array makes a kernel read or write outside its arrays. A result that is not negative is the answer, a negative
+ * one is an edge_status. Outputs of a refused call are unspecified unless said otherwise.
+ *
+ * The Python build reads the declarations below; keep them free of macros.
+ */
+#ifndef EDGE_KERNELS_H
+#define EDGE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Why a kernel refused. */
+enum edge_status {
+    EDGE_OK = 0,
+    EDGE_BAD_LOGITS = -1,    /* NaN, +inf, or no finite value */
+    EDGE_BAD_ATTENTION = -2, /* the sum over patches is not positive and finite */
+    EDGE_BAD_SCORES = -3,    /* a score outside 0..1, or NaN */
+    EDGE_BAD_INDEX = -4,     /* a patch beyond the grid, or indices not strictly ascending where they must be */
+    EDGE_BAD_PADDING = -5,   /* a bit set beyond the last patch */
+    EDGE_BAD_SIZE = -6       /* sizes that contradict each other */
+};
+
+/* What the gate compares with eta: local if an entropy is below it, or the margin above it. */
+enum edge_measure { EDGE_MIN_ENTROPY = 0, EDGE_SHANNON = 1, EDGE_MARGIN = 2 };
+
+/* How the gate selects patches. */
+enum edge_rule { EDGE_TOP_K = 0, EDGE_THRESHOLD = 1, EDGE_SUM = 2 };
+
+/* Entropies in bits. */
+struct edge_uncertainty {
+    float min_entropy, shannon, margin;
+};
+
+/* What does not change between the frames of a fused call. */
+struct edge_gate_plan {
+    size_t classes, heads, tokens, height, width, patch, k;
+    double eta, delta;
+    int32_t measure, rule, include_crossing;
+};
+
+/* Where a fused call writes; n = tokens - 1 patches. */
+struct edge_gate_buffers {
+    float *scores;     /* [n] */
+    uint16_t *indices; /* [n] */
+    uint8_t *bitmap;   /* [(n + 7) / 8] */
+    uint8_t *patches;  /* [n][patch][patch][3] */
+};
+
+struct edge_gate_outcome {
+    struct edge_uncertainty uncertainty;
+    int32_t label, local;
+};
+
+/* dispatch.c: choose the fastest versions this CPU can run; call once before anything else, harmless again. */
+void edge_dispatch_init(void);
+/* Choose by name ("scalar", "avx2"): EDGE_OK, or EDGE_BAD_SIZE where this CPU or build lacks it. */
+int32_t edge_dispatch_use(const char *isa);
+/* Name of the chosen set. */
+const char *edge_dispatch_name(void);
+
+/* image.c: one pass of a resize. Output element i is the sum over t < bounds[2i+1] of source element
+ * bounds[2i] + t times weights[i * taps + t], in units of 2^-22, rounded and clipped to 0..255. EDGE_BAD_SIZE if
+ * bounds leave the source. image [height][width][3]. */
+int32_t edge_resample_horizontal(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,
+                                 const int32_t *weights, size_t taps, size_t out_width, uint8_t *out);
+int32_t edge_resample_vertical(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,
+                               const int32_t *weights, size_t taps, size_t out_height, uint8_t *out);
+/* out[c][i] = table[c][image[i][c]], table [3][256]. */
+void edge_normalise(const uint8_t *image, size_t pixels, const float *table, float *out);
+
+/* attention.c: scores [tokens - 1] from the class token's row [heads][tokens]. */
+int32_t edge_class_attention(const float *attention, size_t heads, size_t tokens, float *scores);
+/* Class row of the product of (A + I), heads averaged first; attention [layers][heads][tokens][tokens], scratch
+ * [3 * tokens]. Rows that the class token does not reach are not read. */
+int32_t edge_rollout(const float *attention, size_t layers, size_t heads, size_t tokens, double *scratch,
+                     float *scores);
+
+/* selection.c: ascending indices into out [count], return how many; count <= 65536. A score s weighs
+ * floor(s * 2^32). Ties by lower index; never none. */
+int32_t edge_select_random(size_t count, size_t k, uint32_t seed, uint16_t *out);
+int32_t edge_select_top_k(const float *scores, size_t count, size_t k, uint16_t *out);
+int32_t edge_select_threshold(const float *scores, size_t count, double delta, uint16_t *out);
+int32_t edge_select_sum(const float *scores, size_t count, double delta, int32_t include_crossing, uint16_t *out);
+
+/* entropy.c: both return the label, the lowest of the best classes. */
+int32_t edge_uncertainty(const float *logits, size_t classes, struct edge_uncertainty *out);
+int32_t edge_softmax(const float *logits, size_t classes, float *out);
+
+/* patches.c: height and width are multiples of patch, else EDGE_BAD_SIZE; patches [k][patch][patch][3]. Scatter
+ * checks every index before it writes. */
+int32_t edge_gather(const uint8_t *image, size_t height, size_t width, size_t patch, const uint16_t *indices,
+                    size_t k, uint8_t *patches);
+int32_t edge_scatter(const uint8_t *patches, size_t patch, const uint16_t *indices, size_t k, uint8_t *image,
+                     size_t height, size_t width);
+/* Bit i % 8 of byte i / 8 says that patch i is there; indices strictly ascending. */
+int32_t edge_pack_bitmap(const uint16_t *indices, size_t k, size_t count, uint8_t *bits);
+int32_t edge_unpack_bitmap(const uint8_t *bits, size_t count, uint16_t *out);
+
+/* gate.c: uncertainty, gate, class attention, selection, bitmap and patches in one call; returns how many patches
+ * leave, 0 when local (the buffers are then untouched). tokens - 1 = (height / patch) * (width / patch). */
+int32_t edge_gate(const struct edge_gate_plan *plan, const float *logits, const float *attention,
+                  const uint8_t *image, const struct edge_gate_buffers *buffers, struct edge_gate_outcome *outcome);
+
+#endif

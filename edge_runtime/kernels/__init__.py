@@ -1,0 +1,45 @@
+"""The kernels: one interface, three implementations (native C, Numba, NumPy) that give the same bytes.
+
+Arrays are C-contiguous; a wrong dtype, shape or layout raises `edge_runtime.errors.ArgumentError` naming the
+argument. `backend()` says which implementation runs, `EDGE_RUNTIME_KERNELS` or `use()` chooses another.
+"""
+
+from __future__ import annotations
+
+from edge_runtime.kernels.attention import class_attention, rollout
+from edge_runtime.kernels.dispatch import backend, use
+from edge_runtime.kernels.entropy import Uncertainty, softmax, uncertainty
+from edge_runtime.kernels.gate import CumulativeSum, Decision, Gate, Threshold, TopK
+from edge_runtime.kernels.image import Geometry, frame, normalise, resize
+from edge_runtime.kernels.interface import BackendInfo
+from edge_runtime.kernels.patches import gather, pack_bitmap, patch_count, scatter, unpack_bitmap
+from edge_runtime.kernels.selection import select_random, select_sum, select_threshold, select_top_k
+
+__all__ = [
+    "BackendInfo",
+    "CumulativeSum",
+    "Decision",
+    "Gate",
+    "Geometry",
+    "Threshold",
+    "TopK",
+    "Uncertainty",
+    "backend",
+    "class_attention",
+    "frame",
+    "gather",
+    "normalise",
+    "pack_bitmap",
+    "patch_count",
+    "resize",
+    "rollout",
+    "scatter",
+    "select_random",
+    "select_sum",
+    "select_threshold",
+    "select_top_k",
+    "softmax",
+    "uncertainty",
+    "unpack_bitmap",
+    "use",
+]
