@@ -1,0 +1,92 @@
+"""Attention-aware patch selection with a min-entropy gate (Im et al., IEEE IoT-J 2024).
+
+The light ViT looks at the frame. When its min-entropy is below η the device answers; else only the patches that its
+class token attended to travel, and the server's larger model answers from those tokens alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_runtime import kernels
+from edge_runtime.codecs import patches
+from edge_runtime.errors import LinkError
+from edge_runtime.messages import Answer, Payload, Request
+from edge_runtime.systems.selection import Selection
+from edge_runtime.systems.stages import Stages
+
+if TYPE_CHECKING:
+    from edge_runtime.kernels import Decision
+    from edge_runtime.messages import Frame
+    from edge_runtime.models.bundle import GateSpec
+    from edge_runtime.systems import Inference
+    from edge_runtime.systems.edge import EdgeModel, Seen
+
+
+class Attention:
+    """The gate, then the patches. ``model`` names the server model; empty means the bundle's default."""
+
+    name = "attention"
+
+    def __init__(self, edge: EdgeModel, gate: GateSpec, model: str = "") -> None:
+        self.edge = edge
+        self.gate = gate
+        self.model = model
+        self.select = Selection(gate, edge.frame)
+
+    def infer(self, frame: Frame) -> Inference:
+        """Return the device's answer, or the server's from the selected patches."""
+        stages = Stages()
+        with stages("edge"):
+            seen = self.edge.see(frame)
+        with stages("select"):
+            decision = self.select(seen, frame.pixels)
+        if decision.local:
+            return _own_answer(seen, decision, stages)
+        with stages("encode"):
+            payload = self._encode(decision)
+        sent = len(decision.indices)
+        try:
+            with stages("link"):
+                reply = yield Request(self.name, frame.id, payload, self.model)
+        except LinkError as lost:
+            return _own_answer(seen, decision, stages, note=str(lost), patches_sent=sent, payload=payload)
+        stages.add_server(reply.timings_ms)
+        return Answer(
+            reply.probabilities,
+            int(np.argmax(reply.probabilities)),
+            "server",
+            decision.uncertainty.min_entropy,
+            patches_sent=sent,
+            payload_bytes=len(payload.data),
+            timings_ms=stages.taken_ms,
+        )
+
+    def _encode(self, decision: Decision) -> Payload:
+        side = self.edge.frame.grid
+        gate = self.gate
+        data = patches.encode(decision.patches, decision.indices, (side, side), gate.patch_codec, gate.quality)
+        return Payload("patches", data)
+
+
+def _own_answer(
+    seen: Seen,
+    decision: Decision,
+    stages: Stages,
+    *,
+    note: str = "",
+    patches_sent: int = 0,
+    payload: Payload | None = None,
+) -> Answer:
+    return Answer(
+        kernels.softmax(seen.logits),
+        decision.uncertainty.label,
+        "edge-fallback" if note else "edge",
+        decision.uncertainty.min_entropy,
+        patches_sent=patches_sent,
+        payload_bytes=len(payload.data) if payload else 0,
+        note=note,
+        timings_ms=stages.taken_ms,
+    )
