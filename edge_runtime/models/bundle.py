@@ -49,7 +49,11 @@ class FrameSpec(_Table, frozen=True):
 
 
 class GateSpec(_Table, frozen=True):
-    """When the device answers alone and which patches it sends otherwise; chosen on tuning photos by `evaluate`."""
+    """When the device answers alone and which patches it sends otherwise; chosen on tuning photos by `evaluate`.
+
+    ``delta`` is the share of attention to send (rule sum), the lowest score (threshold), or a number of patches (top-k,
+    random). ``score`` is ``last``, ``rollout`` or ``rollout[first:end]``. ``quality`` is the patch codec's, 1..100.
+    """
 
     eta: float
     delta: float
@@ -101,7 +105,7 @@ class ModelSpec(_Table, frozen=True):
 
 
 class Manifest(_Table, frozen=True):
-    """The whole of ``bundle.toml``."""
+    """The whole of ``bundle.toml``. ``class_folders`` names, in class order, the folders of labelled data sets."""
 
     format: int
     name: str
@@ -114,6 +118,7 @@ class Manifest(_Table, frozen=True):
     frame: FrameSpec
     models: tuple[ModelSpec, ...]
     gate: GateSpec
+    class_folders: tuple[str, ...] = ()
 
 
 def manifest_hash(manifest: Manifest) -> str:
