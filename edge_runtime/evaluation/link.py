@@ -1,0 +1,67 @@
+"""A measured link to a server: every byte of the TCP streams is counted, shaped or not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edge_runtime.errors import LinkLost
+from edge_runtime.transport.client import Client
+from edge_runtime.transport.shaper import LinkShape, Shaper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge_runtime.messages import Reply, Request
+    from edge_runtime.models import Bundle
+
+PATIENCE_S = 60.0
+
+
+class MeasuredLink:
+    """A client whose connection runs through a counting (and, if asked, shaping) proxy."""
+
+    def __init__(self, client: Client, shaper: Shaper) -> None:
+        self.client = client
+        self._shaper = shaper
+
+    def call(self, request: Request, timeout_s: float = PATIENCE_S) -> Reply:
+        """Send a request; raises ``LinkError`` as the client does."""
+        return self.client.call(request, min(timeout_s, PATIENCE_S))
+
+    def wire_bytes(self) -> int:
+        """Bytes of both directions so far: payload, gRPC, HTTP/2 and TLS; what TCP and IP add is not in it."""
+        return self._shaper.bytes_up + self._shaper.bytes_down
+
+
+@contextmanager
+def open_link(bundle: Bundle, server: str | None = None, shape: LinkShape | None = None) -> Iterator[MeasuredLink]:
+    """Connect to ``server`` (``host:port``), or to a reference server started for the occasion."""
+    if server is None:
+        with serving(bundle.folder) as address, open_link(bundle, address, shape) as link:
+            yield link
+        return
+    with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash) as client:
+        client.describe(timeout_s=PATIENCE_S)
+        yield MeasuredLink(client, shaper)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Run ``edge-server serve`` in a process of its own for as long as the context lasts; gives its address."""
+    command = [sys.executable, "-m", "server_ref.cli", "serve", "--bundle", str(folder), "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    try:
+        line = process.stdout.readline()
+        if not line:
+            raise LinkLost("edge-server did not start; run `edge-server serve --bundle DIR` to see why")
+        yield json.loads(line)["address"]
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()
