@@ -53,12 +53,14 @@ class Request:
 class Reply:
     """What the server answers: float32 ``probabilities [classes]`` and its stage times in milliseconds.
 
-    ``timings_ms`` has the keys ``decode``, ``queue`` (waiting for the model) and ``compute``.
+    ``timings_ms`` has the keys ``decode``, ``queue`` (waiting for the model) and ``compute``; ``queue_length`` counts the
+    requests that waited for the same model when this one was answered.
     """
 
     probabilities: NDArray[np.float32]
     model: str
     timings_ms: Mapping[str, float]
+    queue_length: int = 0
 
 
 @dataclass(frozen=True, slots=True)

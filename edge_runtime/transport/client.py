@@ -1,0 +1,179 @@
+"""The device's end of the link: one blocking call per request."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from edge_runtime.errors import ArgumentError, LinkLost, ServerRefused
+from edge_runtime.messages import Reply
+from edge_runtime.transport import edge_runtime_pb2 as pb
+from edge_runtime.transport.breaker import Breaker
+from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeStub
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from edge_runtime.messages import Request
+    from edge_runtime.transport.tls import ClientTls
+
+SERVICE = pb.DESCRIPTOR.services_by_name["EdgeRuntime"].full_name
+PROBE_TIMEOUT_S = 1.0
+# A reply is some probabilities and names: anything larger does not come from our server.
+MAX_REPLY_BYTES = 1 << 20
+
+OPTIONS = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", MAX_REPLY_BYTES),
+    # Reconnect within a second of the server's return; an attempt that hangs is given up after two.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A peer that vanished without closing is noticed while calls wait for it, and only then: an idle link stays idle.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
+
+# Statuses after which the same request may be answered later; every other one is a refusal.
+LOST = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.ABORTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a server says of itself; ``bundle_hash`` is hex, sizes are pixels."""
+
+    bundle_hash: str
+    default_model: str
+    models: tuple[str, ...]
+    classes: tuple[str, ...]
+    payload_kinds: tuple[str, ...]
+    frame_size: int
+    patch_size: int
+
+
+class Client:
+    """A connection to one server that mends itself; safe to share between threads.
+
+    ``address`` is ``host:port``, ``bundle_hash`` the hex sha256 of the device's bundle. Without ``tls`` the link is
+    plain text. A lost call opens the breaker; from then on calls fail at once, and those that find a probe due send the
+    health check in the background: no frame ever waits for a probe, and the one after a good probe is sent.
+    """
+
+    def __init__(
+        self, address: str, bundle_hash: str, *, tls: ClientTls | None = None, breaker: Breaker | None = None
+    ) -> None:
+        self.address = address
+        self.breaker = breaker or Breaker()
+        self._bundle_hash = _hash_bytes(bundle_hash)
+        self._channel = (
+            grpc.insecure_channel(address, OPTIONS)
+            if tls is None
+            else grpc.secure_channel(address, tls.credentials(), OPTIONS)
+        )
+        self._stub = EdgeRuntimeStub(self._channel)  # type: ignore[no-untyped-call]
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    def call(self, request: Request, timeout_s: float) -> Reply:
+        """Send a request and wait up to ``timeout_s`` seconds (infinity: without limit) for its reply.
+
+        Raises LinkLost when there was none, at once while the breaker is open, and ServerRefused when the server said
+        no for good.
+        """
+        self._check_breaker()
+        if timeout_s <= 0:
+            raise LinkLost(f"{self.address}: no time left to ask ({timeout_s:.3f} s)")
+        message = pb.InferRequest(
+            system=request.system, frame_id=request.frame_id, bundle_hash=self._bundle_hash, model=request.model
+        )
+        setattr(message, request.payload.kind, request.payload.data)
+        try:
+            reply = self._stub.Infer(message, timeout=None if math.isinf(timeout_s) else timeout_s)
+        except grpc.RpcError as error:
+            raise self._lost_or_refused(error) from None
+        self.breaker.succeeded()
+        return Reply(
+            probabilities=np.array(reply.probabilities, np.float32),
+            model=reply.model,
+            timings_ms={stage: getattr(reply.timings_ms, stage) for stage in ("decode", "queue", "compute")},
+            queue_length=reply.queue_length,
+        )
+
+    def describe(self, timeout_s: float = 5.0) -> Description:
+        """Ask what the server can answer, waiting for it to come up; raises as `call` does."""
+        try:
+            reply = self._stub.Describe(pb.DescribeRequest(), timeout=timeout_s, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise self._lost_or_refused(error) from None
+        self.breaker.succeeded()
+        return Description(
+            bundle_hash=reply.bundle_hash.hex(),
+            default_model=reply.default_model,
+            models=tuple(reply.models),
+            classes=tuple(reply.classes),
+            payload_kinds=tuple(reply.payload_kinds),
+            frame_size=reply.frame_size,
+            patch_size=reply.patch_size,
+        )
+
+    def close(self) -> None:
+        """End the connection; calls under way are lost."""
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_breaker(self) -> None:
+        if self.breaker.claim_probe():
+            self._probe()
+        if self.breaker.state != "closed":
+            raise LinkLost(f"{self.address}: not asked, the link was lost and no probe has found it again yet")
+
+    def _probe(self) -> None:
+        # Waiting for the connection matters: right after the server's return the channel may still be backing off.
+        answer = self._health.Check.future(
+            health_pb2.HealthCheckRequest(service=SERVICE), timeout=PROBE_TIMEOUT_S, wait_for_ready=True
+        )
+        answer.add_done_callback(self._probed)
+
+    def _probed(self, answer: grpc.Future) -> None:
+        answered = answer.code() is grpc.StatusCode.OK  # result() would raise when the channel was closed meanwhile
+        if answered and answer.result().status == health_pb2.HealthCheckResponse.SERVING:
+            self.breaker.succeeded()
+        else:
+            self.breaker.failed()
+
+    def _lost_or_refused(self, error: grpc.RpcError) -> LinkLost | ServerRefused:
+        status, text = error.code(), error.details()
+        line = f"{self.address}: {status.name}: {text}"
+        if status in LOST:
+            self.breaker.failed()
+            return LinkLost(line)
+        # A server that refuses is a server that is there.
+        self.breaker.succeeded()
+        return ServerRefused(line)
+
+
+def _hash_bytes(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise ArgumentError(f"bundle_hash: {text!r} is not a sha256 in hex (64 digits)")
+    return value

@@ -1,0 +1,67 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class InferRequest(_message.Message):
+    __slots__ = ("system", "frame_id", "bundle_hash", "model", "image", "patches")
+    SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    FRAME_ID_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_HASH_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    PATCHES_FIELD_NUMBER: _ClassVar[int]
+    system: str
+    frame_id: int
+    bundle_hash: bytes
+    model: str
+    image: bytes
+    patches: bytes
+    def __init__(self, system: _Optional[str] = ..., frame_id: _Optional[int] = ..., bundle_hash: _Optional[bytes] = ..., model: _Optional[str] = ..., image: _Optional[bytes] = ..., patches: _Optional[bytes] = ...) -> None: ...
+
+class InferReply(_message.Message):
+    __slots__ = ("probabilities", "model", "timings_ms", "queue_length")
+    PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_MS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    probabilities: _containers.RepeatedScalarFieldContainer[float]
+    model: str
+    timings_ms: Timings
+    queue_length: int
+    def __init__(self, probabilities: _Optional[_Iterable[float]] = ..., model: _Optional[str] = ..., timings_ms: _Optional[_Union[Timings, _Mapping]] = ..., queue_length: _Optional[int] = ...) -> None: ...
+
+class Timings(_message.Message):
+    __slots__ = ("decode", "queue", "compute")
+    DECODE_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_FIELD_NUMBER: _ClassVar[int]
+    decode: float
+    queue: float
+    compute: float
+    def __init__(self, decode: _Optional[float] = ..., queue: _Optional[float] = ..., compute: _Optional[float] = ...) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DescribeReply(_message.Message):
+    __slots__ = ("bundle_hash", "default_model", "models", "classes", "payload_kinds", "frame_size", "patch_size")
+    BUNDLE_HASH_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_KINDS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    bundle_hash: bytes
+    default_model: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    classes: _containers.RepeatedScalarFieldContainer[str]
+    payload_kinds: _containers.RepeatedScalarFieldContainer[str]
+    frame_size: int
+    patch_size: int
+    def __init__(self, bundle_hash: _Optional[bytes] = ..., default_model: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., payload_kinds: _Optional[_Iterable[str]] = ..., frame_size: _Optional[int] = ..., patch_size: _Optional[int] = ...) -> None: ...
