@@ -30,8 +30,7 @@ def array(name: str, value: Any, dtype: DTypeLike, shape: tuple[int | str, ...])
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | str, ...]) -> bool:
     return len(shape) == len(wanted) and all(
-        extent == want if isinstance(want, int) else extent > 0
-        for extent, want in zip(shape, wanted, strict=True)
+        extent == want if isinstance(want, int) else extent > 0 for extent, want in zip(shape, wanted, strict=True)
     )
 
 

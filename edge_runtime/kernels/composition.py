@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from edge_runtime.kernels.interface import F32, U8, Backend, GateBuffers, GateOutcome, GatePlan
 
 
-def compose_gate(
-    backend: Backend, plan: GatePlan, buffers: GateBuffers
-) -> Callable[[F32, F32, U8], GateOutcome]:
+def compose_gate(backend: Backend, plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateOutcome]:
     """A gate that calls the kernels of `backend` one after the other."""
     scores, indices = buffers.scores, buffers.indices
 
@@ -39,10 +37,11 @@ def compose_gate(
         return kept
 
     def gate(logits: F32, attention: F32, image: U8) -> GateOutcome:
-        label, *measures = backend.uncertainty(logits)
+        label, min_entropy, shannon, margin = backend.uncertainty(logits)
         if label < 0:
             return label, 0.0, 0.0, 0.0, 0, False
-        local = confident(*measures)
-        return 0 if local else send(attention, image), *measures, label, local
+        local = confident(min_entropy, shannon, margin)
+        kept = 0 if local else send(attention, image)
+        return kept, min_entropy, shannon, margin, label, local
 
     return gate

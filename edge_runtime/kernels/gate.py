@@ -77,7 +77,7 @@ class Gate:
         patch: int = 16,
         eta: float = 0.8,
         measure: Literal["min_entropy", "shannon", "margin"] = "min_entropy",
-        rule: TopK | Threshold | CumulativeSum = CumulativeSum(),  # noqa: B008 - frozen
+        rule: TopK | Threshold | CumulativeSum = CumulativeSum(),
     ) -> None:
         checks.integer("classes", classes, 1, 2**31 - 1)
         checks.integer("heads", heads, 1, 2**16)

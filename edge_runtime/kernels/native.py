@@ -55,9 +55,7 @@ def resample_horizontal(image: U8, bounds: I32, weights: I32, out: U8) -> None:
     """See `interface.Backend`."""
     height, width = image.shape[:2]
     taps, columns = weights.shape[1], len(bounds)
-    lib.edge_resample_horizontal(
-        _u8(image), height, width, _i32(bounds), _i32(weights), taps, columns, _u8(out)
-    )
+    lib.edge_resample_horizontal(_u8(image), height, width, _i32(bounds), _i32(weights), taps, columns, _u8(out))
 
 
 def resample_vertical(image: U8, bounds: I32, weights: I32, out: U8) -> None:

@@ -218,7 +218,7 @@ def uncertainty(logits: F32) -> tuple[int, float, float, float]:
     shannon = min_entropy + spread * c.LOG2_E / total
     nearest = int(np.argmin(distances))
     gap = (1.0 - scale[nearest]) - scale[nearest] * q[nearest]
-    return label, *(float(np.float32(value)) for value in (min_entropy, shannon, gap / total))
+    return label, float(np.float32(min_entropy)), float(np.float32(shannon)), float(np.float32(gap / total))
 
 
 def softmax(logits: F32, out: F32) -> int:
