@@ -1,0 +1,37 @@
+# Two commands do everything, their own set-up included: `make demo` and `make test`.
+PYTHON ?= python3
+DEV := .venv
+DEMO := .venv-demo
+PHOTOS ?=
+
+.PHONY: demo test test-long check kernels-fuzz benchmark clean
+
+demo: $(DEMO)/installed
+	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
+
+test: $(DEV)/installed
+	$(DEV)/bin/python -m pytest -m "not long"
+
+test-long: $(DEV)/installed
+	$(DEV)/bin/python -m pytest -m long
+
+check: $(DEV)/installed
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/mypy
+
+benchmark: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/kernels.py
+
+clean:
+	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so
+
+# The demo needs no PyTorch: its environment holds the device's and the server's packages only.
+$(DEMO)/installed: pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*/*.h)
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check --editable ".[demo]"
+	touch $@
+
+$(DEV)/installed: pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h csrc/*/*.h)
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
