@@ -1,0 +1,18 @@
+"""One handler per payload kind: payload bytes of a frame of known size in, `Picture` out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server_ref.handlers import image, patches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_runtime.messages import PayloadKind
+    from server_ref.picture import Picture
+
+HANDLERS: Mapping[PayloadKind, Callable[[bytes, int, int], Picture]] = {
+    "image": image.handle,
+    "patches": patches.handle,
+}

@@ -1,0 +1,84 @@
+"""The gRPC face of the backend: messages to words and back, errors to statuses."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+
+from edge_runtime.errors import ArgumentError, BundleError, EdgeRuntimeError, ModelError, PayloadError
+from edge_runtime.messages import Payload, Request
+from edge_runtime.transport import edge_runtime_pb2 as pb
+from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeServicer
+from server_ref.backend import Backend, TooLate
+
+if TYPE_CHECKING:
+    from edge_runtime.messages import Reply
+
+STATUSES: dict[type[EdgeRuntimeError], grpc.StatusCode] = {
+    PayloadError: grpc.StatusCode.INVALID_ARGUMENT,
+    ArgumentError: grpc.StatusCode.INVALID_ARGUMENT,
+    BundleError: grpc.StatusCode.FAILED_PRECONDITION,
+    TooLate: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ModelError: grpc.StatusCode.INTERNAL,
+}
+# A status travels in HTTP headers, which are small; what a request says of itself may be long.
+MAX_STATUS_TEXT = 400
+
+
+class Service(EdgeRuntimeServicer):
+    """Answers `Infer` and `Describe`; statuses are listed in the schema."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._hash = bytes.fromhex(backend.description.bundle_hash)
+
+    def Infer(self, request: pb.InferRequest, context: grpc.ServicerContext) -> pb.InferReply:  # noqa: N802
+        """Answer one frame."""
+        left_s = context.time_remaining()
+        deadline_s = math.inf if left_s is None else time.monotonic() + left_s
+        try:
+            self._check_bundle(request.bundle_hash)
+            return _to_message(self._backend.answer(_to_request(request), deadline_s))
+        except tuple(STATUSES) as error:
+            context.set_code(STATUSES[type(error)])
+            context.set_details(str(error)[:MAX_STATUS_TEXT])
+            return pb.InferReply()
+
+    def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeReply:  # noqa: N802, ARG002
+        """Say what can be answered."""
+        description = self._backend.description
+        return pb.DescribeReply(
+            bundle_hash=self._hash,
+            default_model=description.default_model,
+            models=description.models,
+            classes=description.classes,
+            payload_kinds=description.payload_kinds,
+            frame_size=description.frame_size,
+            patch_size=description.patch_size,
+        )
+
+    def _check_bundle(self, theirs: bytes) -> None:
+        if theirs != self._hash:
+            raise BundleError(
+                f"bundle_hash: the device has {theirs[:4].hex() or 'none'}…, the server {self._hash[:4].hex()}…, "
+                "install both halves of one export"
+            )
+
+
+def _to_request(message: pb.InferRequest) -> Request:
+    kind = message.WhichOneof("payload")
+    if kind is None:
+        raise PayloadError("payload: the request has none that this server knows, ask Describe for payload_kinds")
+    return Request(message.system, message.frame_id, Payload(kind, getattr(message, kind)), message.model)
+
+
+def _to_message(reply: Reply) -> pb.InferReply:
+    return pb.InferReply(
+        probabilities=reply.probabilities,
+        model=reply.model,
+        timings_ms=pb.Timings(**reply.timings_ms),
+        queue_length=reply.queue_length,
+    )
