@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_runtime.messages import Answer
     from edge_runtime.systems.edge import EdgeModel
 
-DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo/imagenette")
+DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
