@@ -1,0 +1,127 @@
+"""From a spec to a bundle: export every network, run every file, claim only what agreed with PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+import torch
+from tqdm import tqdm
+
+from edge_runtime.errors import ModelError
+from edge_runtime.models import installed_runtimes
+from edge_runtime.models.bundle import FORMAT, Manifest, ModelFile, ModelSpec, manifest_hash
+from exporters.bundle_files import Exporter
+from exporters.bundle_folder import Half, check_replaceable, write_bundle
+from exporters.bundle_models import Prepared, prepare_model
+from exporters.bundle_spec import BundleSpec, FileEntry, ModelEntry, read_spec
+from exporters.validate import RUNTIMES, Check, check_file
+from exporters.validate_samples import photos_for
+
+
+def build_bundle(
+    spec_path: Path, out: Path, half: Half = "both", photos: Path | None = None, count: int = 8
+) -> tuple[Manifest, list[Check]]:
+    """Export ``spec_path`` into the folder ``out``; returns its manifest and every check that was made.
+
+    Files are validated on ``count`` photos of ``photos`` (synthetic ones without it). A runtime in which a file fails
+    is not claimed; a file that fails in all of them is left out; ``ModelError`` when a model has no file left.
+    """
+    spec = read_spec(spec_path)
+    check_replaceable(out, keep=spec_path)
+    with tempfile.TemporaryDirectory() as folder:
+        models, checks = export_models(spec, spec_path.parent, Path(folder), photos, count)
+        return write_bundle(_manifest(spec, models), Path(folder), out, half, keep=spec_path), checks
+
+
+def export_models(
+    spec: BundleSpec, base: Path, folder: Path, photos: Path | None, count: int
+) -> tuple[list[ModelSpec], list[Check]]:
+    """Write the files of every model into ``folder`` and check them; paths of weights start at ``base``."""
+    pixels = photos_for(spec.frame, photos, count)
+    models: list[ModelSpec] = []
+    checks: list[Check] = []
+    with tqdm(total=sum(len(entry.files) for entry in spec.models), desc="exporting", unit="file") as bar:
+        for entry in spec.models:
+            prepared = prepare_model(entry, spec, base, pixels)
+            exporter = Exporter(prepared.reading, prepared.samples[0], folder)
+            files = []
+            for wanted in entry.files:
+                bar.set_postfix_str(file_name(entry, wanted))
+                file, made = _export_file(exporter, entry, wanted, folder, prepared)
+                checks += made
+                files += [file] if file.runtimes else []
+                bar.update()
+            models.append(_model(entry, files, prepared))
+    return models, checks
+
+
+def file_name(entry: ModelEntry, file: FileEntry) -> str:
+    """Name of a model's file inside the bundle."""
+    return f"{entry.name}-{file.precision}.{file.format}"
+
+
+def _export_file(
+    exporter: Exporter, entry: ModelEntry, wanted: FileEntry, folder: Path, prepared: Prepared
+) -> tuple[ModelFile, list[Check]]:
+    path = folder / file_name(entry, wanted)
+    inputs, outputs = exporter.write(wanted, path)
+    data = path.read_bytes()
+    file = ModelFile(
+        path=path.name,
+        format=wanted.format,
+        precision=wanted.precision,
+        runtimes=(),
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        inputs=inputs,
+        outputs=outputs,
+    )
+    runtimes = [runtime for runtime in RUNTIMES[wanted.format] if runtime in installed_runtimes()]
+    checks = [check_file(data, file, runtime, prepared.samples, prepared.wanted) for runtime in runtimes]
+    passed = tuple(check.runtime for check in checks if check.passed)
+    return msgspec.structs.replace(file, runtimes=passed), checks
+
+
+def _model(entry: ModelEntry, files: list[ModelFile], prepared: Prepared) -> ModelSpec:
+    if not files:
+        raise ModelError(f"{entry.name}: none of its files agrees with PyTorch in an installed runtime; add fp32")
+    return ModelSpec(
+        name=entry.name,
+        role=entry.role,
+        kind=entry.kind,
+        mean=entry.mean,
+        std=entry.std,
+        parameters=prepared.parameters,
+        macs=prepared.macs,
+        files=tuple(files),
+    )
+
+
+def _manifest(spec: BundleSpec, models: list[ModelSpec]) -> Manifest:
+    manifest = Manifest(
+        format=FORMAT,
+        name=spec.name,
+        created_by=_ourselves(),
+        hash="",
+        half="both",
+        classes=spec.classes,
+        default_edge_model=spec.default_edge_model,
+        default_server_model=spec.default_server_model,
+        frame=spec.frame,
+        models=tuple(models),
+        gate=spec.gate,
+        class_folders=spec.class_folders,
+    )
+    return msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
+
+
+def _ourselves() -> str:
+    try:
+        ours = version("edge-runtime")
+    except PackageNotFoundError:
+        ours = "from a source tree"
+    return f"edge-export {ours}, torch {torch.__version__}"

@@ -1,0 +1,57 @@
+"""One network's files: exported once per format in float32, every other precision derived from that."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_runtime.models.bundle import Tensor
+    from exporters.bundle_spec import FileEntry, Format
+    from exporters.networks.readings import Reading
+    from exporters.validate_samples import Sample
+
+    Derivation = Callable[[Path, Path], None]
+
+
+class Exporter:
+    """Writes files of ``reading``; ``scratch`` is a folder that outlives it, for the float32 files."""
+
+    def __init__(self, reading: Reading, sample: Sample, scratch: Path) -> None:
+        self._reading, self._sample, self._scratch = reading, sample, scratch
+        self._exported: dict[Format, Path] = {}
+
+    def write(self, entry: FileEntry, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Write the file ``path`` and return its inputs and outputs."""
+        if entry.format == "onnx":
+            return self._write_onnx(entry, path)
+        return self._write_tflite(entry, path)
+
+    def _write_onnx(self, entry: FileEntry, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        from exporters.onnx import export_onnx, onnx_tensors
+        from exporters.quantize_onnx import halve_onnx, quantize_onnx
+
+        if "onnx" not in self._exported:
+            self._exported["onnx"] = self._scratch / f"{path.stem}-exported.onnx"
+            export_onnx(self._reading, self._sample, self._exported["onnx"])
+        derive: Derivation = {"fp32": _copy, "fp16": halve_onnx, "int8": quantize_onnx}[entry.precision]
+        derive(self._exported["onnx"], path)
+        return onnx_tensors(path)
+
+    def _write_tflite(self, entry: FileEntry, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        from exporters.quantize_tflite import halve_tflite, quantize_tflite
+        from exporters.tflite import export_tflite, tflite_tensors
+
+        if "tflite" not in self._exported:
+            self._exported["tflite"] = self._scratch / f"{path.stem}-exported.tflite"
+            export_tflite(self._reading, self._sample, self._exported["tflite"])
+        derive: Derivation = {"fp32": _copy, "fp16": halve_tflite, "int8": quantize_tflite}[entry.precision]
+        derive(self._exported["tflite"], path)
+        return tflite_tensors(path, self._sample, self._reading.answer(self._sample))
+
+
+def _copy(source: Path, path: Path) -> None:
+    shutil.copyfile(source, path)

@@ -1,0 +1,58 @@
+"""Inputs to validate with: real photos, or synthetic ones where there are none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge_runtime.models.bundle import FrameSpec, Kind, Triple
+
+Sample = dict[str, "NDArray[Any]"]
+"""Named inputs of one run, batch 1."""
+
+
+def photos_for(frame: FrameSpec, source: Path | None, count: int) -> NDArray[np.uint8]:
+    """``count`` photos ``[count, S, S, 3]``: an even sample of ``source``, or synthetic ones without it."""
+    if source is None:
+        return synthetic_photos(frame.size, count)
+    from exporters.training.photos import load_photos
+
+    return np.asarray(load_photos(source, frame.size, count).pixels.numpy())
+
+
+def synthetic_photos(size: int, count: int) -> NDArray[np.uint8]:
+    """Soft blobs of colour under fine grain: closer to photos than white noise, and the same every time."""
+    rng = np.random.default_rng(0)
+    photos = np.empty((count, size, size, 3), np.uint8)
+    for photo in photos:
+        blobs = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
+        soft = np.asarray(blobs.resize((size, size), Image.Resampling.BICUBIC), np.float32)
+        photo[:] = (soft + rng.normal(0, 8, soft.shape)).clip(0, 255)
+    return photos
+
+
+def samples_of(kind: Kind, photos: NDArray[np.uint8], mean: Triple, std: Triple, patch: int) -> list[Sample]:
+    """One sample per photo ``[B, S, S, 3]``. Those for ``vit-tokens`` are ever smaller random subsets of patches.
+
+    The first sample always holds every patch.
+    """
+    normalised = (photos.astype(np.float32) - np.array(mean, np.float32)) / np.array(std, np.float32)
+    images = np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))[:, None]
+    if kind != "vit-tokens":
+        return [{"image": image} for image in images]
+    rng = np.random.default_rng(0)
+    return [_subset(image, patch, 1 - i / len(images), rng) for i, image in enumerate(images)]
+
+
+def _subset(image: NDArray[np.float32], patch: int, share: float, rng: np.random.Generator) -> Sample:
+    grid = image.shape[-1] // patch
+    patches = image.reshape(3, grid, patch, grid, patch).transpose(1, 3, 0, 2, 4).reshape(grid * grid, -1)
+    positions = np.sort(rng.permutation(grid * grid)[: max(1, round(share * grid * grid))])
+    return {"patches": patches[None, positions], "positions": positions[None].astype(np.int64)}
