@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class ImagenetClass(NamedTuple):
-    """A class folder's name, its index among ImageNet's thousand, and what people call it."""
+    """A class folder's name, its row among ImageNet's thousand, and what people call it."""
 
     wnid: str
-    index: int
+    row: int
     name: str
 
 
@@ -25,5 +25,5 @@ IMAGENETTE = (
     ImagenetClass("n03445777", 574, "golf ball"),
     ImagenetClass("n03888257", 701, "parachute"),
 )
-IMAGENET_INDICES = tuple(entry.index for entry in IMAGENETTE)
+IMAGENET_INDICES = tuple(entry.row for entry in IMAGENETTE)
 NAMES = tuple(entry.name for entry in IMAGENETTE)
