@@ -1,0 +1,294 @@
+"""Races the kernels: fused call against pip packages and memcpy, backend against backend, AVX2 against scalar.
+
+    python benchmarks/kernels.py [--json FILE] [--rounds N]
+
+Rivals run interleaved in one pinned process, in an order that turns round every round. A figure is the ratio of
+the medians; beside it stand the 10 % and 90 % quantiles of the ratios of single rounds. Absolute times are printed
+only to show their order of magnitude. Every rival must return the same result before it is timed.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bottleneck as bn
+import numpy as np
+from tqdm import tqdm
+
+from edge_runtime import kernels
+from edge_runtime.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATCH = 16
+DELTA = 0.97
+# Long enough for the clock, short enough that a disturbance spoils one slice and not the race.
+SLICE_SECONDS = 0.002
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A call to time; `prepare` runs before each slice, outside of the clock."""
+
+    name: str
+    call: Callable[[], Any]
+    prepare: Callable[[], Any] = nullcontext
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a model and a camera hand to the hot path."""
+
+    logits: np.ndarray
+    attention: np.ndarray
+    image: np.ndarray
+
+    @classmethod
+    def realistic(cls, side: int, classes: int) -> Frame:
+        """Three heads whose mean keeps about three quarters of the patches at delta 0.97."""
+        rng = np.random.default_rng(side)
+        count = (side // PATCH) ** 2
+        base = rng.gamma(0.75, size=count + 1)
+        heads = base * rng.gamma(4.0, size=(3, count + 1))
+        return cls(
+            rng.normal(0, 1, classes).astype(np.float32),
+            (heads / heads.sum(axis=1, keepdims=True)).astype(np.float32),
+            rng.integers(0, 256, (side, side, 3), dtype=np.uint8),
+        )
+
+
+class Composition:
+    """The hot path as a careful user writes it with NumPy and bottleneck; only min-entropy, buffers reused."""
+
+    def __init__(self, frame: Frame, gather: str) -> None:
+        side = frame.image.shape[0]
+        self.columns = side // PATCH
+        self.count = self.columns**2
+        self.gather = getattr(self, f"_gather_{gather}")
+        self.flags = np.zeros(self.count, np.uint8)
+        self.out = np.empty((self.count, PATCH, PATCH, 3), np.uint8)
+        # Position of each 48-byte row of each patch among the rows of the picture.
+        top = np.arange(self.count) // self.columns * PATCH
+        self.rows = (top[:, None] + np.arange(PATCH)) * self.columns + np.arange(self.count)[:, None] % self.columns
+
+    def __call__(self, logits: np.ndarray, attention: np.ndarray, image: np.ndarray) -> Any:
+        """(min-entropy, indices, bitmap, patches)"""
+        min_entropy = np.log2(bn.nansum(np.exp(logits - bn.nanmax(logits))))
+        if min_entropy < 0:
+            return None
+        scores = bn.nansum(attention, axis=0)[1:]
+        scores /= bn.nansum(scores)
+        order = np.argsort(-scores)
+        kept = np.searchsorted(scores[order].cumsum(), DELTA, side="right") + 1
+        indices = np.sort(order[:kept])
+        self.flags[:] = 0
+        self.flags[indices] = 1
+        return min_entropy, indices, np.packbits(self.flags, bitorder="little"), self.gather(image, indices)
+
+    def _gather_fancy(self, image: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        grid = image.reshape(self.columns, PATCH, self.columns, PATCH, 3).swapaxes(1, 2)
+        return grid[indices // self.columns, indices % self.columns]
+
+    def _gather_take(self, image: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        rows = image.reshape(-1, PATCH * 3).view(f"V{PATCH * 3}")[:, 0]
+        out = self.out[: len(indices)]
+        rows.take(self.rows[indices], out=out.reshape(-1, PATCH * 3).view(f"V{PATCH * 3}").reshape(-1, PATCH), mode="clip")
+        return out
+
+
+def seconds(call: Callable[[], Any], repeats: int) -> float:
+    """Mean time of one call."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats
+
+
+def race(rivals: list[Rival], rounds: int) -> dict[str, Any]:
+    """Times of every rival over the rounds, and the first one's advantage over each."""
+    repeats = {}
+    for rival in rivals:
+        rival.prepare()
+        rival.call()
+        repeats[rival.name] = max(1, int(SLICE_SECONDS / min(seconds(rival.call, 1) for _ in range(5))))
+    times: dict[str, list[float]] = {rival.name: [] for rival in rivals}
+    for turn in range(rounds):
+        for rival in rivals if turn % 2 else rivals[::-1]:
+            rival.prepare()
+            times[rival.name].append(seconds(rival.call, repeats[rival.name]))
+    first = np.array(times[rivals[0].name])
+    result: dict[str, Any] = {}
+    for name, taken in times.items():
+        low, high = np.quantile(np.array(taken) / first, [0.1, 0.9])
+        result[name] = {
+            "microseconds": round(float(np.median(taken)) * 1e6, 2),
+            "ratio": round(float(np.median(taken) / np.median(first)), 2),
+            "spread": [round(float(low), 2), round(float(high), 2)],
+        }
+    return result
+
+
+def fused_race(side: int, classes: int, rounds: int) -> dict[str, Any]:
+    """The gate against two compositions and against memcpy of what it emits."""
+    frame = Frame.realistic(side, classes)
+    inputs = frame.logits, frame.attention, frame.image
+    gate = kernels.Gate(classes=classes, heads=3, image=(side, side), eta=0.0, rule=kernels.CumulativeSum(DELTA))
+    decision = gate(*inputs)
+    compositions = {name: Composition(frame, name) for name in ("fancy", "take")}
+    for name, composition in compositions.items():
+        min_entropy, indices, bitmap, patches = composition(*inputs)
+        same = (
+            np.isclose(min_entropy, decision.uncertainty.min_entropy, rtol=1e-5)
+            and np.array_equal(indices, decision.indices)
+            and np.array_equal(bitmap, decision.bitmap)
+            and np.array_equal(patches, decision.patches)
+        )
+        if not same:
+            raise SystemExit(f"{name}: another result than the fused call, nothing was timed")
+    source = np.concatenate([decision.bitmap, decision.patches.reshape(-1)])
+    target = np.empty_like(source)
+    rivals = [
+        Rival("fused", lambda: gate(*inputs)),
+        Rival("bottleneck + NumPy, fancy index", lambda: compositions["fancy"](*inputs)),
+        Rival("bottleneck + NumPy, take of rows", lambda: compositions["take"](*inputs)),
+        Rival("memcpy of the emitted bytes", lambda: np.copyto(target, source)),
+    ]
+    return {
+        "patches": len(decision.scores),
+        "kept": len(decision.indices),
+        "bytes": source.size,
+        "classes": classes,
+        "times": race(rivals, rounds),
+    }
+
+
+def kernel_calls() -> dict[str, Callable[[], Any]]:
+    """One typical call per kernel."""
+    frame = Frame.realistic(224, 1000)
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (375, 500, 3), dtype=np.uint8)
+    layers = rng.dirichlet(np.ones(197), (12, 3, 197)).astype(np.float32)
+    mean, std = np.full(3, 120, np.float32), np.full(3, 58, np.float32)
+    scores = kernels.class_attention(frame.attention)
+    indices = kernels.select_sum(scores, DELTA)
+    patches, bitmap = kernels.gather(frame.image, indices), kernels.pack_bitmap(indices, 196)
+    geometry, picture = kernels.Geometry(224, 256), frame.image.copy()
+    planes = np.empty((3, 224, 224), np.float32)
+    return {
+        "frame 500×375 → 224": lambda: kernels.frame(photo, geometry),
+        "normalise 224×224": lambda: kernels.normalise(frame.image, mean, std, planes),
+        "class_attention 3×197": lambda: kernels.class_attention(frame.attention),
+        "rollout 12×3×197×197": lambda: kernels.rollout(layers),
+        "select_random 98 of 196": lambda: kernels.select_random(196, 98, 1),
+        "select_top_k 64 of 196": lambda: kernels.select_top_k(scores, 64),
+        "select_threshold of 196": lambda: kernels.select_threshold(scores, 0.002),
+        "select_sum of 196": lambda: kernels.select_sum(scores, DELTA),
+        "uncertainty of 1000": lambda: kernels.uncertainty(frame.logits),
+        "softmax of 1000": lambda: kernels.softmax(frame.logits),
+        "gather of 196": lambda: kernels.gather(frame.image, indices),
+        "scatter of 196": lambda: kernels.scatter(patches, indices, picture),
+        "pack_bitmap of 196": lambda: kernels.pack_bitmap(indices, 196),
+        "unpack_bitmap of 196": lambda: kernels.unpack_bitmap(bitmap, 196),
+    }
+
+
+def backends() -> dict[str, Callable[[], Any]]:
+    """How to switch to each backend of this machine, the compiled one first."""
+    native = importlib.import_module("edge_runtime.kernels.native")
+    best = native.info().isa
+
+    def switch(name: str, isa: str) -> Callable[[], Any]:
+        return lambda: (native.use_isa(isa), kernels.use(name))
+
+    found = {f"native {isa}": switch("native", isa) for isa in dict.fromkeys([best, "scalar"])}
+    for name in ("jit", "reference"):
+        try:
+            with kernels.use(name):
+                found[name] = switch(name, best)
+        except ArgumentError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return found
+
+
+def backend_races(rounds: int) -> dict[str, Any]:
+    """Every kernel in every backend."""
+    switches, results = backends(), {}
+    for kernel, call in tqdm(kernel_calls().items(), desc="kernels"):
+        answers = {}
+        for name, switch in switches.items():
+            switch()
+            answer = call()
+            answers[name] = answer.tobytes() if isinstance(answer, np.ndarray) else answer
+        if any(answer != next(iter(answers.values())) for answer in answers.values()):
+            raise SystemExit(f"{kernel}: backends differ, nothing was timed")
+        results[kernel] = race([Rival(name, call, switch) for name, switch in switches.items()], rounds)
+    next(iter(switches.values()))()
+    return results
+
+
+def fingerprint() -> dict[str, Any]:
+    """What the figures depend on."""
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    models = [line.split(":", 1)[1].strip() for line in cpu.splitlines() if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("numpy", "bottleneck", "numba", "cffi")},
+        "threads": 1,
+        "isa": kernels.backend().isa,
+    }
+
+
+def show(title: str, times: dict[str, Any]) -> None:
+    """One race as a table."""
+    print(title)
+    for name, row in times.items():
+        low, high = row["spread"]
+        print(f"  {name:34} {row['microseconds']:10.2f} µs  × {row['ratio']:7.2f}  ({low:.2f} to {high:.2f})")
+
+
+def main() -> None:
+    """Run every race, print the tables, write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--rounds", type=int, default=101)
+    options = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    machine = fingerprint()
+    print(machine)
+    fused = []
+    for side, classes in [(224, 1000), (384, 1000), (224, 10), (384, 10)]:
+        result = fused_race(side, classes, options.rounds)
+        fused.append(result)
+        heading = f"{result['kept']} of {result['patches']} patches, {result['bytes']} bytes, {classes} classes"
+        show(heading, result["times"])
+    races = backend_races(options.rounds)
+    for kernel, times in races.items():
+        show(kernel, times)
+    if options.json:
+        figures = {"machine": machine, "fused": fused, "kernels": races}
+        options.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
