@@ -31,7 +31,7 @@ class PatchTolerant:
         model: nn.Module,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
-        epochs: int = 3,
+        epochs: int = 2,
         patch: int = 16,
     ) -> None:
         self.model = model

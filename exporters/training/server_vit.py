@@ -3,8 +3,8 @@
 A plain ViT learns slowly from ten thousand photos, but a trained one of the same shape can show it every intermediate
 state. The first part of the training is *block-wise*: block l receives the teacher's state l − 1 and must produce
 state l, so that all blocks learn at once from right inputs. The second part runs end to end on its own states, still
-pulled towards the teacher's, with labels and the probabilities of EfficientNet-Lite0 added. Both see only a random
-subset of the tokens, which is what the server will see, and which is cheaper too.
+pulled towards the teacher's, with labels and the teacher's probabilities added. Both see only a random subset of the
+tokens, which is what the server will see, and which is cheaper too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from exporters.networks import efficientnet_lite as lite
 from exporters.networks.vit import VisionTransformer, VitConfig
 from exporters.training.loop import Schedule, accuracy, device
 from exporters.training.photos import augment, normalise
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
 RATIOS = (1.0, 0.75, 0.5, 0.25)
+STATES_WEIGHT = 2.0
 
 
 class ServerVit:
@@ -44,7 +44,6 @@ class ServerVit:
         self.teacher.load_state_dict(load_file(teacher), strict=True)
         self.teacher.to(device()).eval().requires_grad_(False)
         self.rows = torch.tensor(imagenet_classes)
-        self.judge = lite.efficientnet_lite(0, imagenet_classes).to(device()).eval().requires_grad_(False)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:
         """Distance to the teacher's states, and past the block-wise part the classification losses."""
@@ -57,7 +56,7 @@ class ServerVit:
         embedded = _gather(self.model.tokens(normalise(images, MEAN, STD)), visible)
         if progress < self.blockwise:
             return self._blockwise(embedded, states)
-        return self._end_to_end(embedded, states, labels, images)
+        return self._end_to_end(embedded, states, labels)
 
     def _blockwise(self, embedded: Tensor, states: list[Tensor]) -> Tensor:
         total = _relative_error(embedded, states[0], states[0])
@@ -65,15 +64,16 @@ class ServerVit:
             total = total + _relative_error(block(before), after, after - before)
         return total
 
-    def _end_to_end(self, x: Tensor, states: list[Tensor], labels: Tensor, images: Tensor) -> Tensor:
+    def _end_to_end(self, x: Tensor, states: list[Tensor], labels: Tensor) -> Tensor:
         total = _relative_error(x, states[0], states[0])
         for block, after in zip(self.model.blocks, states[1:], strict=True):
             x = block(x)
             total = total + _relative_error(x, after, after)
         logits = self.model.head(self.model.norm(x[:, 0])).float()
         with torch.no_grad():
-            wanted = self.judge(normalise(images, lite.MEAN, lite.STD)).float().softmax(-1)
-        return total / len(states) + 0.5 * F.cross_entropy(logits, labels) + 0.5 * F.cross_entropy(logits, wanted)
+            known = self.teacher.head(self.teacher.norm(states[-1][:, 0]))[:, self.rows.to(x.device)]
+        classification = F.cross_entropy(logits, labels) + F.cross_entropy(logits, known.float().softmax(-1))
+        return STATES_WEIGHT * total / len(states) + 0.5 * classification
 
     def evaluate(self, model: nn.Module, photos: Photos) -> dict[str, float]:
         """Accuracy at several shares of randomly chosen patches."""
