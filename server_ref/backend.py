@@ -98,7 +98,7 @@ class _Line:
         self._turn = threading.Lock()
         self._count = threading.Lock()
         self._waiting = 0
-        self._fastest_s = math.inf
+        self._needed_s = 0.0
 
     def answer(self, picture: Picture, decode_s: float, deadline_s: float) -> Reply:
         arrived = time.perf_counter()
@@ -132,13 +132,16 @@ class _Line:
 
     def _predict(self, picture: Picture, deadline_s: float) -> NDArray[np.float32]:
         left_s = deadline_s - time.monotonic()
-        # The fastest run so far is what no run has beaten: with less time left there is no use in starting.
-        needed_s = self._fastest_s if math.isfinite(self._fastest_s) else 0.0
-        if left_s < needed_s or left_s <= 0:
-            raise TooLate(f"deadline: {left_s * 1e3:.0f} ms left, {self._name} needs at least {needed_s * 1e3:.0f} ms")
+        if left_s <= self._needed_s:
+            text = f"{left_s * 1e3:.0f} ms left, {self._name} needs at least {self._needed_s * 1e3:.0f} ms"
+            # A refusal teaches nothing about the model: without this, one slow run could turn away everybody for ever.
+            self._needed_s *= 0.9
+            raise TooLate(f"deadline: {text}")
         start = time.perf_counter()
         probabilities = self._predictor.predict(picture)
-        self._fastest_s = min(self._fastest_s, time.perf_counter() - start)
+        taken_s = time.perf_counter() - start
+        # Down at once, up slowly: what a run cannot do without.
+        self._needed_s = min(taken_s, self._needed_s + 0.1 * (taken_s - self._needed_s))
         return probabilities
 
     def _add_waiting(self, change: int) -> None:

@@ -1,0 +1,102 @@
+"""Tests of server_ref.cli: the process that people run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_runtime.codecs import image
+from edge_runtime.messages import Payload, Request
+from edge_runtime.models import Bundle
+from edge_runtime.transport import Client
+from server_ref import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def process(bundle_folder) -> Iterator[subprocess.Popen[str]]:
+    """``edge-server serve`` on a free port."""
+    command = [sys.executable, "-c", "import sys; from server_ref.cli import main; sys.exit(main())"]
+    arguments = ["serve", "--bundle", str(bundle_folder), "--port", "0", "--json", "--grace", "60"]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as running:
+        yield running
+        running.kill()
+
+
+@pytest.fixture
+def signal_mask() -> Iterator[None]:
+    """Serving blocks signals for its process; here that is the tests' own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class TestServe:
+    """A server from start to end."""
+
+    @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+    def test_serves_until_told_to_stop(self, process, bundle_folder, pixels, stop):
+        """It says where it listens, and ends with 0 on a signal, the request in flight answered."""
+        ready = json.loads(process.stdout.readline())
+        request = Request("remote", 1, Payload("image", image.encode(pixels)), "slow")
+        replies = []
+        with Client(ready["address"], Bundle.load(bundle_folder).hash) as client:
+            client.describe()
+            asking = threading.Thread(target=lambda: replies.append(client.call(request, 60)))
+            asking.start()
+            asking.join(0.2)
+            in_flight = asking.is_alive()
+            process.send_signal(stop)
+            asking.join()
+            code = process.wait(10)
+
+        assert in_flight
+        assert ready["event"] == "ready"
+        assert ready["models"] == ["tokens", "filled", "slow"]
+        assert json.loads(process.stdout.readline()) == {
+            "event": "stopping",
+            "address": ready["address"],
+            "signal": stop.name,
+        }
+        assert [reply.model for reply in replies] == ["slow"]
+        assert code == 0
+
+
+@pytest.mark.usefixtures("signal_mask")
+class TestErrors:
+    """One line on stderr, exit code 2."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "line"),
+        [
+            (["--bundle", "/nowhere"], "/nowhere/bundle.toml: no such file"),
+            (["--bundle", "BUNDLE", "--model", "big"], "no server model named 'big'; it has tokens, filled, slow"),
+            (["--bundle", "BUNDLE", "--tls-cert", "a.pem"], "TLS needs both"),
+            (["--bundle", "BUNDLE", "--tls-cert", "/no.pem", "--tls-key", "/no.key"], "tls: /no.key cannot be read"),
+            (["--bundle", "BUNDLE", "--port", "70000"], "--port: 70000 is outside 0..65535"),
+            (["--bundle", "BUNDLE", "--workers", "0"], "--workers: 0 is less than 1"),
+            (["--bundle", "BUNDLE", "--host", "192.0.2.1", "--port", "0"], "192.0.2.1:0 cannot be bound"),
+        ],
+    )
+    def test_one_line(self, bundle_folder, capsys, arguments, line):
+        """What is wrong, and what to do about it."""
+        code = cli.main(["serve", *(str(bundle_folder) if a == "BUNDLE" else a for a in arguments)])
+        last = capsys.readouterr().err.splitlines()[-1]
+
+        assert code == 2
+        assert last.startswith("edge-server: ")
+        assert line in last
+
+    def test_reachable_without_tls(self, bundle_folder, capsys):
+        """Listening beyond this machine without TLS is said aloud."""
+        cli.main(["serve", "--bundle", str(bundle_folder), "--host", "192.0.2.1", "--port", "0"])
+
+        assert "192.0.2.1 is reachable by others without TLS" in capsys.readouterr().err
