@@ -161,7 +161,9 @@ class Client:
     def _lost_or_refused(self, error: grpc.RpcError) -> LinkLost | ServerRefused:
         status, text = error.code(), error.details()
         line = f"{self.address}: {status.name}: {text}"
-        if status in LOST:
+        # One status for two things: a busy server, and a message that will be too large next time as well.
+        too_large = status is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in (text or "")
+        if status in LOST and not too_large:
             self.breaker.failed()
             return LinkLost(line)
         # A server that refuses is a server that is there.

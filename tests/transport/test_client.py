@@ -1,0 +1,259 @@
+"""Tests of edge_runtime.transport.client against a real server, through links that fail."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edge_runtime.errors import ArgumentError, LinkLost, ServerRefused
+from edge_runtime.messages import Payload, Request
+from edge_runtime.transport import Breaker, Client, ClientTls, LinkShape, Shaper
+from server_ref.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from server_ref.backend import Backend
+
+
+@pytest.fixture
+def server(backend: Backend) -> Iterator[Server]:
+    """A running server."""
+    with Server(backend) as running:
+        yield running
+
+
+@pytest.fixture
+def shaper(server: Server) -> Iterator[Shaper]:
+    """A link to it that can be broken."""
+    with Shaper(server.address) as link:
+        yield link
+
+
+@pytest.fixture
+def client(shaper: Shaper, bundle_hash: str) -> Iterator[Client]:
+    """A client at the other end of that link, whose breaker probes every 50 ms."""
+    with Client(shaper.address, bundle_hash, breaker=Breaker(first_s=0.05, cap_s=0.05)) as device:
+        yield device
+
+
+def error_of(client: Client, request: Request) -> Exception | None:
+    """What a call raises."""
+    try:
+        client.call(request, 5)
+    except LinkLost as error:
+        return error
+    return None
+
+
+def recovery_s(client: Client, request: Request, patience_s: float = 10) -> float:
+    """Seconds until the client is answered again, asking every 10 ms."""
+    start = time.monotonic()
+    while error_of(client, request) is not None:
+        assert time.monotonic() - start < patience_s
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+class TestCall:
+    """Requests that are answered or refused."""
+
+    def test_reply(self, client, photo_request):
+        """A reply carries float32 probabilities, the model, three times and the queue."""
+        reply = client.call(photo_request, 5)
+
+        assert reply.probabilities.dtype == np.float32
+        assert np.array_equal([0.25] * 4, reply.probabilities)
+        assert reply.model == "equal"
+        assert list(reply.timings_ms) == ["decode", "queue", "compute"]
+        assert reply.queue_length == 0
+
+    def test_without_a_deadline(self, client, photo_request):
+        """Infinity waits as long as it takes."""
+        assert client.call(photo_request, math.inf).model == "equal"
+
+    def test_describe(self, client, bundle_hash):
+        """The server says what it can answer, sizes and hash included."""
+        description = client.describe()
+
+        assert description.bundle_hash == bundle_hash
+        assert description.models == ("equal",)
+        assert description.payload_kinds == ("image", "patches")
+        assert (description.frame_size, description.patch_size) == (224, 16)
+
+    def test_bad_payload(self, client, photo_request):
+        """A refusal carries the server's line and leaves the breaker closed."""
+        with pytest.raises(ServerRefused, match="INVALID_ARGUMENT: patches: 4 bytes end inside the header"):
+            client.call(Request("attention", 1, Payload("patches", b"EP\x01\x00")), 5)
+
+        assert client.breaker.state == "closed"
+        assert client.call(photo_request, 5).model == "equal"
+
+    def test_other_bundle(self, server, photo_request):
+        """A device of another export is refused for good."""
+        with (
+            Client(server.address, "00" * 32) as stranger,
+            pytest.raises(ServerRefused, match="FAILED_PRECONDITION: bundle_hash"),
+        ):
+            stranger.call(photo_request, 5)
+
+    @pytest.mark.parametrize("text", ["", "abc", "zz" * 32, "00" * 31])
+    def test_hash_that_is_none(self, text):
+        """The bundle's hash must be a sha256."""
+        with pytest.raises(ArgumentError, match="is not a sha256 in hex"):
+            Client("127.0.0.1:1", text)
+
+    def test_certificate_without_key(self, bundle_hash, tmp_path):
+        """A client certificate is of no use without its key."""
+        with pytest.raises(ArgumentError, match="needs its key"):
+            Client("127.0.0.1:1", bundle_hash, tls=ClientTls(certificate=tmp_path / "device.pem"))
+
+    def test_authority_that_is_missing(self, bundle_hash, tmp_path):
+        """A file that cannot be read is named."""
+        with pytest.raises(ArgumentError, match=r"ca\.pem cannot be read: No such file"):
+            Client("127.0.0.1:1", bundle_hash, tls=ClientTls(tmp_path / "ca.pem"))
+
+    def test_every_byte_is_counted(self, client, shaper, photo_request):
+        """The link's counter shows the payload and a small overhead: headers of gRPC and HTTP/2."""
+        client.call(photo_request, 5)
+        before = shaper.bytes_up
+        client.call(photo_request, 5)
+        sent = shaper.bytes_up - before
+
+        assert 0 < sent - len(photo_request.payload.data) < 400
+
+    def test_slow_link_takes_its_time(self, server, bundle_hash, photo_request):
+        """75 kB over 5 Mbit/s with a round trip of 20 ms take 140 ms."""
+        shape = LinkShape.parse("5mbit/20ms")
+        with Shaper(server.address, shape) as link, Client(link.address, bundle_hash) as device:
+            device.describe()
+            start = time.monotonic()
+            device.call(photo_request, 5)
+
+            assert 0.12 < time.monotonic() - start < 0.6
+
+
+class TestLost:
+    """Links and servers that fail: LinkLost inside the time given, and back again."""
+
+    def test_nobody_listens(self, bundle_hash, photo_request):
+        """A refused connection is lost at once, not after the time given."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        start = time.monotonic()
+        with Client(f"127.0.0.1:{port}", bundle_hash) as device, pytest.raises(LinkLost, match="UNAVAILABLE"):
+            device.call(photo_request, 5)
+
+        assert time.monotonic() - start < 2
+
+    def test_no_time_left(self, client, photo_request):
+        """A deadline that has passed is not worth a packet, and says nothing about the link."""
+        with pytest.raises(LinkLost, match="no time left"):
+            client.call(photo_request, 0)
+
+        assert client.breaker.state == "closed"
+
+    def test_open_breaker_costs_nothing(self, client, shaper, photo_request):
+        """While the link is known to be lost a call fails within a millisecond."""
+        client.call(photo_request, 5)
+        shaper.silence()
+        with pytest.raises(LinkLost):
+            client.call(photo_request, 0.2)
+        costs = []
+        for _ in range(50):
+            start = time.perf_counter()
+            with pytest.raises(LinkLost, match="not asked"):
+                client.call(photo_request, 5)
+            costs.append(time.perf_counter() - start)
+
+        assert sorted(costs)[25] < 0.001
+
+    def test_silent_server(self, client, shaper, photo_request):
+        """A silence costs the time given once; after it the client recovers by itself."""
+        client.call(photo_request, 5)
+        shaper.silence()
+        start = time.monotonic()
+        with pytest.raises(LinkLost, match="DEADLINE_EXCEEDED"):
+            client.call(photo_request, 0.3)
+        lost_s = time.monotonic() - start
+        time.sleep(0.2)
+        shaper.resume()
+        recovery_s(client, photo_request)
+
+        assert 0.29 < lost_s < 0.6
+        assert client.breaker.state == "closed"
+
+    def test_cut_in_mid_reply(self, client, shaper, predictor, photo_request):
+        """A connection that dies while the server computes is lost at once; the next one is opened unasked."""
+        predictor.hold.clear()
+        lost = []
+        asking = threading.Thread(target=lambda: lost.append(error_of(client, photo_request)))
+        start = time.monotonic()
+        asking.start()
+        predictor.began.wait(5)
+        shaper.cut()
+        asking.join()
+        lost_s = time.monotonic() - start
+        predictor.hold.set()
+        recovery_s(client, photo_request)
+
+        assert isinstance(lost[0], LinkLost)
+        assert lost_s < 2
+
+    def test_killed_between_two_calls(self, backend, bundle_hash, photo_request):
+        """A server that dies and comes back on its port is found again; until then every call is lost in time."""
+        first = Server(backend)
+        port = int(first.address.split(":")[1])
+        with Client(first.address, bundle_hash, breaker=Breaker(first_s=0.05, cap_s=0.2)) as device:
+            device.call(photo_request, 5)
+            first.stop(0)
+            times = []
+            for _ in range(20):
+                start = time.monotonic()
+                with pytest.raises(LinkLost):
+                    device.call(photo_request, 0.5)
+                times.append(time.monotonic() - start)
+                time.sleep(0.01)
+            with Server(backend, port=port):
+                recovery_s(device, photo_request)
+                state = device.breaker.state
+
+        assert max(times) < 0.6
+        assert state == "closed"
+
+    def test_closed_while_a_probe_is_under_way(self, client, shaper, photo_request):
+        """Closing the client ends a probe without a word."""
+        client.call(photo_request, 5)
+        shaper.silence()
+        with pytest.raises(LinkLost):
+            client.call(photo_request, 0.1)
+        time.sleep(0.06)
+        with pytest.raises(LinkLost, match="not asked"):
+            client.call(photo_request, 0.1)
+        client.close()
+
+        assert client.breaker.state in ("half-open", "open")
+
+    def test_oversized_message(self, client):
+        """A message beyond the server's limit is refused for good, which says nothing about the link."""
+        with pytest.raises(ServerRefused, match="RESOURCE_EXHAUSTED"):
+            client.call(Request("attention", 1, Payload("patches", bytes(1 << 18))), 5)
+
+        assert client.breaker.state == "closed"
+
+    def test_a_hundred_cuts(self, client, shaper, photo_request):
+        """However often the link is cut, every call ends in a reply or LinkLost, and the client is answered again."""
+        outcomes = []
+        for cut in range(100):
+            if cut % 2:
+                shaper.cut()
+            outcomes.append(error_of(client, photo_request))
+        recovery_s(client, photo_request)
+
+        assert {type(outcome) for outcome in outcomes} <= {type(None), LinkLost}
