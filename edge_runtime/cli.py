@@ -280,7 +280,3 @@ def _kernels(options: argparse.Namespace) -> None:
     for name, variant in backend.functions.items():
         print(f"  {name:20} {variant}")
     print(f"model runtimes: {', '.join(installed_runtimes()) or 'none; pip install edge-runtime[onnxruntime]'}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -89,7 +89,7 @@ def _end_to_end(setup: Setup) -> dict[str, Any]:
     taken_ms: list[float] = []
     right = 0
     wire_before = setup.link.wire_bytes()
-    for index, photo in enumerate(tqdm(setup.photos, desc="attention system", unit="photo", leave=False)):
+    for index, photo in enumerate(tqdm(setup.photos, desc="attention system", unit="photo", leave=False, disable=None)):
         pixels = open_frame(photo.data, setup.edge.frame)
         start = time.monotonic()
         frame = Frame(index, pixels, start + setup.deadline_s)

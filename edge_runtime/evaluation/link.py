@@ -53,7 +53,7 @@ def open_link(bundle: Bundle, server: str | None = None, shape: LinkShape | None
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """Run ``edge-server serve`` in a process of its own for as long as the context lasts; gives its address."""
-    command = [sys.executable, "-m", "server_ref.cli", "serve", "--bundle", str(folder), "--port", "0", "--json"]
+    command = [sys.executable, "-m", "server_ref", "serve", "--bundle", str(folder), "--port", "0", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
     assert process.stdout is not None  # noqa: S101 - it was asked for
     try:

@@ -158,5 +158,5 @@ def server_pass(
 
 
 def _frames(photos: Sequence[Photo], spec: FrameSpec, what: str) -> Iterator[tuple[Photo, Frame]]:
-    for index, photo in enumerate(tqdm(photos, desc=what, unit="photo", mininterval=1, leave=False)):
+    for index, photo in enumerate(tqdm(photos, desc=what, unit="photo", mininterval=1, leave=False, disable=None)):
         yield photo, Frame(index, open_frame(photo.data, spec))

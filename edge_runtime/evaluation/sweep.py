@@ -66,7 +66,7 @@ def sweep(setup: Setup, *, within: float, most_cost: float) -> Sweep:
     points = [point for sent in whole for point in _at_all_gates(edge, sent, setup.patches)]
     selections = list(_selections(setup, edge, scores))
     chosen: list[Point] = []
-    for selection in tqdm(selections, desc="sweep", unit="selection"):
+    for selection in tqdm(selections, desc="sweep", unit="selection", disable=None):
         sent = server_pass(setup.photos, setup.edge.frame, selection, setup.link, setup.model)
         chosen += _at_all_gates(edge, sent, setup.patches)
     server_accuracy = float(lossless.correct.mean())
