@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from edge_runtime import kernels
+from edge_runtime.errors import ArgumentError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from edge_runtime.models import Model, ModelSpec
@@ -36,7 +39,7 @@ class VitPredictor:
             "patches": np.ascontiguousarray(tokens).reshape(1, len(tokens), -1),
             "positions": picture.indices.astype(np.int64)[np.newaxis],
         }
-        return kernels.softmax(self._model.run(inputs)["logits"][0])
+        return _probabilities(self._model, inputs)
 
 
 class CnnPredictor:
@@ -58,7 +61,15 @@ class CnnPredictor:
         # The same memory as [row, column, channel, y, x]: one patch per (row, column).
         by_patch = image.reshape(3, side, patch, side, patch).transpose(1, 3, 0, 2, 4)
         by_patch[np.divmod(picture.indices, side)] = self._normalise(picture.patches)
-        return kernels.softmax(self._model.run({"image": image})["logits"][0])
+        return _probabilities(self._model, {"image": image})
+
+
+def _probabilities(model: Model, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    logits = model.run(inputs)["logits"][0]
+    try:
+        return kernels.softmax(logits)
+    except ArgumentError as error:
+        raise ModelError(f"the model's output is no answer: {error}") from None
 
 
 class _Normaliser:

@@ -39,7 +39,7 @@ def encode(pixels: NDArray[np.uint8], codec: ImageCodec = "jpeg", quality: int =
 
 
 def decode(data: bytes, max_side: int) -> NDArray[np.uint8]:
-    """Decompress a file to uint8 ``[height, width, 3]``, RGB.
+    """Decompress a file to uint8 ``[height, width, 3]``, RGB, possibly read-only.
 
     The size in the file's header is checked before any pixel is decoded. Raises PayloadError for a side beyond
     ``max_side`` pixels, for anything but 8-bit RGB, and for bytes that are not a JPEG, PNG or lossy WebP.

@@ -62,7 +62,7 @@ def decode(data: bytes, grid: tuple[int, int], patch: int) -> tuple[NDArray[np.u
     """Unpack a payload into indices uint16 ``[k]``, ascending, and patches uint8 ``[k, patch, patch, 3]``.
 
     ``grid`` and ``patch`` are those of the receiver's frame: a payload of any other is refused before its body is
-    looked at. Raises PayloadError.
+    looked at. The arrays may be read-only. Raises PayloadError.
     """
     codec, quality = _check_header(data, grid, patch)
     count = grid[0] * grid[1]

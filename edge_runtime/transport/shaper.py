@@ -162,6 +162,10 @@ class Shaper:
                 tasks.append(asyncio.create_task(way.accept(source, under_way)))
                 tasks.append(asyncio.create_task(_deliver(under_way, sink, self._open_gate)))
             await asyncio.gather(*tasks)
+            for end in ends:
+                # Both have finished: what is still buffered goes out before the end does.
+                end.close()
+                await end.wait_closed()
         except OSError:
             pass  # either end went away: both are closed below, which is all that a link could do
         finally:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge_runtime import kernels
+from edge_runtime.errors import ModelError
 from edge_runtime.models import Bundle, open_model
 from server_ref.picture import Picture
 from server_ref.predictors import CnnPredictor, VitPredictor
@@ -54,14 +55,17 @@ def test_cnn_gets_zero_where_nothing_was_received(bundle_folder, pixels, chosen)
 
 
 class Recorder:
-    """A model that remembers what it was given."""
+    """A model that remembers what it was given and answers with equal logits."""
 
     runtime = "none"
 
+    def __init__(self, logit: float = 0) -> None:
+        self.logits = np.full((1, 3), logit, np.float32)
+
     def run(self, inputs):
-        """Keep the inputs, answer with equal logits."""
+        """Keep the inputs."""
         self.inputs = inputs
-        return {"logits": np.zeros((1, 3), np.float32)}
+        return {"logits": self.logits}
 
 
 def test_token_layout_is_that_of_a_convolution_weight(bundle_folder):
@@ -76,3 +80,11 @@ def test_token_layout_is_that_of_a_convolution_weight(bundle_folder):
     assert model.inputs["patches"] == pytest.approx(expected, abs=1e-6)
     assert model.inputs["positions"].dtype == np.int64
     assert np.array_equal([[3, 7]], model.inputs["positions"])
+
+
+def test_output_that_is_no_number(bundle_folder, pixels):
+    """NaN from the model is the model's fault, not the request's."""
+    spec = Bundle.load(bundle_folder).model("server", "tokens")
+
+    with pytest.raises(ModelError, match="the model's output is no answer: logits"):
+        VitPredictor(Recorder(np.nan), spec).predict(picture(pixels, [0]))

@@ -127,6 +127,19 @@ class TestShaping:
             assert connection.recv(100) == b"last words"
             assert connection.recv(100) == b""
 
+    def test_last_bytes_are_delivered(self, echo):
+        """Both ends having finished does not throw away what the receiver has yet to read."""
+        with Shaper(echo) as shaper, connect(shaper) as connection:
+            sender = threading.Thread(target=lambda: (connection.sendall(bytes(3_000_000)), connection.shutdown(1)))
+            sender.start()
+            received = 0
+            while data := connection.recv(1 << 14):
+                received += len(data)
+                time.sleep(0.0005)
+            sender.join()
+
+        assert received == 3_000_000
+
 
 class TestBreaking:
     """Links that fail."""
