@@ -108,7 +108,9 @@ class Composition:
     def _gather_take(self, image: np.ndarray, indices: np.ndarray) -> np.ndarray:
         rows = image.reshape(-1, PATCH * 3).view(f"V{PATCH * 3}")[:, 0]
         out = self.out[: len(indices)]
-        rows.take(self.rows[indices], out=out.reshape(-1, PATCH * 3).view(f"V{PATCH * 3}").reshape(-1, PATCH), mode="clip")
+        rows.take(
+            self.rows[indices], out=out.reshape(-1, PATCH * 3).view(f"V{PATCH * 3}").reshape(-1, PATCH), mode="clip"
+        )
         return out
 
 

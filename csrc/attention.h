@@ -10,11 +10,10 @@
 /* Divide by the sum. Summing what was already rounded to float keeps every share at or below 1. */
 EDGE_INLINE int32_t edge_renormalise(float *values, size_t count)
 {
-    double lane[EDGE_LANES] = {0.0};
+    edge_f64x4 lane = edge_splat(0.0);
     size_t i = 0;
     for (; i + EDGE_LANES <= count; i += EDGE_LANES)
-        for (size_t j = 0; j < EDGE_LANES; j++)
-            lane[j] += (double)values[i + j];
+        lane += edge_load(values + i);
     for (; i < count; i++)
         lane[i % EDGE_LANES] += (double)values[i];
     double total = edge_add_lanes(lane);
@@ -32,12 +31,11 @@ EDGE_INLINE int32_t edge_class_attention_body(const float *attention, size_t hea
     /* The class token's own column comes first in every row. */
     const float *rows = attention + 1;
     for (; i + EDGE_LANES <= count; i += EDGE_LANES) {
-        double sum[EDGE_LANES] = {0.0};
+        edge_f64x4 sum = edge_splat(0.0);
         for (size_t head = 0; head < heads; head++)
-            for (size_t j = 0; j < EDGE_LANES; j++)
-                sum[j] += (double)rows[head * tokens + i + j];
-        for (size_t j = 0; j < EDGE_LANES; j++)
-            scores[i + j] = (float)sum[j];
+            sum += edge_load(rows + head * tokens + i);
+        edge_f32x4 rounded = __builtin_convertvector(sum, edge_f32x4);
+        memcpy(scores + i, &rounded, sizeof rounded);
     }
     for (; i < count; i++) {
         double sum = 0.0;

@@ -12,7 +12,12 @@
 
 #define EDGE_INLINE static inline __attribute__((always_inline))
 
+/* Four lanes of everything. The compiler maps them to what the caller's instruction set has: one AVX register, two
+ * of SSE2 or NEON. No lane ever meets another before edge_add_lanes. */
 #define EDGE_LANES 4
+typedef double edge_f64x4 __attribute__((vector_size(32)));
+typedef uint64_t edge_u64x4 __attribute__((vector_size(32)));
+typedef float edge_f32x4 __attribute__((vector_size(16)));
 
 /* Beyond this distance e^-d is below 2^-1000: nothing that float can show. It also keeps 2^k a normal number. */
 #define EDGE_EXP_LIMIT 708.0
@@ -41,19 +46,43 @@ EDGE_INLINE double edge_from_bits(uint64_t bits)
     return x;
 }
 
+EDGE_INLINE edge_f64x4 edge_splat(double x)
+{
+    return (edge_f64x4){x, x, x, x};
+}
+
+EDGE_INLINE edge_f64x4 edge_load(const float *values)
+{
+    edge_f32x4 four;
+    memcpy(&four, values, sizeof four);
+    return __builtin_convertvector(four, edge_f64x4);
+}
+
+/* Lane by lane a < b ? a : b, so NaN in a yields b. */
+EDGE_INLINE edge_f64x4 edge_min(edge_f64x4 a, edge_f64x4 b)
+{
+    edge_u64x4 smaller = (edge_u64x4)(a < b);
+    return (edge_f64x4)(((edge_u64x4)a & smaller) | ((edge_u64x4)b & ~smaller));
+}
+
+EDGE_INLINE double edge_add_lanes(edge_f64x4 lane)
+{
+    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
+}
+
 /* e^x = scale * (1 + q), scale a power of two. Keeping q apart lets e^x - 1 be exact near zero. */
 struct edge_exp {
-    double q, scale;
+    edge_f64x4 q, scale;
 };
 
 /* |x| <= EDGE_EXP_LIMIT */
-EDGE_INLINE struct edge_exp edge_exp(double x)
+EDGE_INLINE struct edge_exp edge_exp(edge_f64x4 x)
 {
-    double shifted = x * EDGE_LOG2_E + EDGE_ROUND_TO_INTEGER;
-    double k = shifted - EDGE_ROUND_TO_INTEGER;
-    double r = (x - k * EDGE_LN2_HIGH) - k * EDGE_LN2_LOW;
+    edge_f64x4 shifted = x * EDGE_LOG2_E + EDGE_ROUND_TO_INTEGER;
+    edge_f64x4 k = shifted - EDGE_ROUND_TO_INTEGER;
+    edge_f64x4 r = (x - k * EDGE_LN2_HIGH) - k * EDGE_LN2_LOW;
     /* (e^r - 1) / r for |r| <= ln 2 / 2; the first term left out is below 1e-11. */
-    double p = 1.0 / 362880;
+    edge_f64x4 p = edge_splat(1.0 / 362880);
     p = p * r + 1.0 / 40320;
     p = p * r + 1.0 / 5040;
     p = p * r + 1.0 / 720;
@@ -63,8 +92,8 @@ EDGE_INLINE struct edge_exp edge_exp(double x)
     p = p * r + 1.0 / 2;
     p = p * r + 1.0;
     /* The low bits of `shifted` hold k: moved up, they are the exponent of 2^k. */
-    uint64_t exponent = (edge_bits(shifted) << 52) + edge_bits(1.0);
-    return (struct edge_exp){p * r, edge_from_bits(exponent)};
+    edge_u64x4 exponent = ((edge_u64x4)shifted << 52) + edge_bits(1.0);
+    return (struct edge_exp){p * r, (edge_f64x4)exponent};
 }
 
 /* log2(1 + x) for finite x >= 0, relatively exact for small x. */
@@ -95,11 +124,6 @@ EDGE_INLINE double edge_log2_1p(double x)
     p = p * square + 1.0 / 3;
     p = p * square + 1.0;
     return exponent + (z * p) * EDGE_TWO_LOG2_E;
-}
-
-EDGE_INLINE double edge_add_lanes(const double lane[EDGE_LANES])
-{
-    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
 #endif

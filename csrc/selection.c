@@ -67,37 +67,34 @@ static struct cut find_cut(const float *scores, size_t count, enum weigh weigh, 
         number += bucket_of(key_of(scores[i])) == bucket;
     }
 
-    /* Largest key such that candidates at or above it take the sum beyond target. */
+    /* Halve the range of keys and keep the half in which the sum crosses, until one key is left. */
     uint32_t low = 0, high = KEY_OF_ONE;
     if (bucket < BUCKETS - 1) {
         low = ((KEY_OF_ONE >> BUCKET_SHIFT) - (uint32_t)bucket) << BUCKET_SHIFT;
         high = low | ((1u << BUCKET_SHIFT) - 1);
     }
-    while (low < high) {
+    while (low < high && number > 1) {
         uint32_t middle = low + (high - low + 1) / 2;
         uint64_t sum = above;
+        for (size_t c = 0; c < number; c++)
+            sum += key_of(scores[candidates[c]]) >= middle ? weight_of(scores[candidates[c]], weigh) : 0;
+        int crosses = sum > target;
+        low = crosses ? middle : low;
+        high = crosses ? high : middle - 1;
+        above = crosses ? above : sum;
+        size_t left = 0;
         for (size_t c = 0; c < number; c++) {
-            float score = scores[candidates[c]];
-            sum += key_of(score) >= middle ? weight_of(score, weigh) : 0;
+            candidates[left] = candidates[c];
+            left += (key_of(scores[candidates[c]]) >= middle) == crosses;
         }
-        if (sum > target)
-            low = middle;
-        else
-            high = middle - 1;
+        number = left;
     }
 
-    uint64_t weight = 1;
-    for (size_t c = 0; c < number; c++) {
-        float score = scores[candidates[c]];
-        if (key_of(score) > low)
-            above += weight_of(score, weigh);
-        else if (key_of(score) == low)
-            weight = weight_of(score, weigh);
-    }
-    uint64_t ties = (target - above) / weight + (include_crossing != 0);
+    float score = scores[candidates[0]];
+    uint64_t ties = (target - above) / weight_of(score, weigh) + (include_crossing != 0);
     if (above == 0 && ties == 0)
         ties = 1;
-    return (struct cut){low, ties};
+    return (struct cut){key_of(score), ties};
 }
 
 static int32_t keep(const float *scores, size_t count, struct cut cut, uint16_t *out)
@@ -105,10 +102,12 @@ static int32_t keep(const float *scores, size_t count, struct cut cut, uint16_t 
     size_t number = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t key = key_of(scores[i]);
-        int tie = (key == cut.key) & (cut.ties > 0);
         out[number] = (uint16_t)i;
-        number += (key > cut.key) | tie;
-        cut.ties -= (uint64_t)tie;
+        number += key > cut.key;
+        if (key == cut.key && cut.ties > 0) {
+            cut.ties--;
+            number++;
+        }
     }
     return (int32_t)number;
 }

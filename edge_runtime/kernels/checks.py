@@ -16,19 +16,24 @@ if TYPE_CHECKING:
 MAX_PATCHES = 65536
 
 
+def fits(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
+    """Whether `array` has nothing to say about a fixed shape; much the quicker question."""
+    return type(value) is np.ndarray and value.dtype == dtype and value.shape == shape and value.flags.c_contiguous
+
+
 def array(name: str, value: Any, dtype: DTypeLike, shape: tuple[int | str, ...]) -> None:
     """Check type, dtype, shape and C order; a string in `shape` names an extent that is free but not zero."""
     if not isinstance(value, np.ndarray):
         raise ArgumentError(f"{name}: got {type(value).__name__}, pass a numpy array")
     if value.dtype != dtype:
         raise ArgumentError(f"{name}: dtype is {value.dtype}, convert it to {np.dtype(dtype).name}")
-    if not _fits(value.shape, shape):
+    if not _matches(value.shape, shape):
         raise ArgumentError(f"{name}: shape is {value.shape}, need ({', '.join(map(str, shape))})")
     if not value.flags.c_contiguous:
         raise ArgumentError(f"{name}: strides are {value.strides}, copy it with numpy.ascontiguousarray")
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int | str, ...]) -> bool:
+def _matches(shape: tuple[int, ...], wanted: tuple[int | str, ...]) -> bool:
     return len(shape) == len(wanted) and all(
         extent == want if isinstance(want, int) else extent > 0 for extent, want in zip(shape, wanted, strict=True)
     )

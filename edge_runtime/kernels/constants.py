@@ -13,6 +13,9 @@ KERNELS = (
 # Resize weights are multiples of 2^-22: 32 bits less 8 of a pixel and 2 for the overshoot of bicubic.
 PRECISION_BITS = 22
 
+# Sums run in this many lanes; logits are padded with -inf to a multiple of it.
+LANES = 4
+
 # Beyond this distance e^-d is below 2^-1000: nothing that float32 can show. It also keeps 2^k a normal number.
 EXP_LIMIT = 708.0
 LOG2_E = 1.4426950408889634

@@ -58,6 +58,7 @@ class Decision(NamedTuple):
     scores: F32
 
 
+_F32, _U8 = np.dtype(np.float32), np.dtype(np.uint8)
 _MEASURES = {"min_entropy": Measure.MIN_ENTROPY, "shannon": Measure.SHANNON, "margin": Measure.MARGIN}
 
 
@@ -90,13 +91,14 @@ class Gate:
             classes, heads, count + 1, *image, patch, _MEASURES[measure], kind, include_crossing, k, eta, delta
         )
         self._shapes = (classes,), (heads, count + 1), (*image, 3)
-        self._buffers = GateBuffers(
+        self._buffers = buffers = GateBuffers(
             np.zeros(count, np.float32),
             np.zeros(count, np.uint16),
             np.zeros((count + 7) // 8, np.uint8),
             np.zeros((count, patch, patch, 3), np.uint8),
         )
-        self._call = dispatch.active.gate(plan, self._buffers)
+        self._nothing = buffers.indices[:0], buffers.bitmap[:0], buffers.patches[:0], buffers.scores[:0]
+        self._call = dispatch.active.gate(plan, buffers)
 
     def __call__(self, logits: F32, attention: F32, image: U8) -> Decision:
         """Decide about one frame.
@@ -104,22 +106,24 @@ class Gate:
         logits float32[classes], attention float32[heads, tokens] (the class token's row of the last layer),
         image uint8[H,W,3]. Raises ArgumentError.
         """
-        shapes = self._shapes
-        checks.array("logits", logits, np.float32, shapes[0])
-        checks.array("attention", attention, np.float32, shapes[1])
-        checks.array("image", image, np.uint8, shapes[2])
+        of_logits, of_attention, of_image = self._shapes
+        if not (
+            checks.fits(logits, _F32, of_logits)
+            and checks.fits(attention, _F32, of_attention)
+            and checks.fits(image, _U8, of_image)
+        ):
+            checks.array("logits", logits, _F32, of_logits)
+            checks.array("attention", attention, _F32, of_attention)
+            checks.array("image", image, _U8, of_image)
         kept, min_entropy, shannon, margin, label, local = self._call(logits, attention, image)
+        uncertainty = Uncertainty(min_entropy, shannon, margin, label)
+        if local:
+            return Decision(True, uncertainty, *self._nothing)
         if kept < 0:
             self._refuse(kept, logits, attention)
         buffers = self._buffers
-        shown = slice(0 if local else None)
         return Decision(
-            local,
-            Uncertainty(min_entropy, shannon, margin, label),
-            buffers.indices[:kept],
-            buffers.bitmap[shown],
-            buffers.patches[:kept],
-            buffers.scores[shown],
+            False, uncertainty, buffers.indices[:kept], buffers.bitmap, buffers.patches[:kept], buffers.scores
         )
 
     def _refuse(self, status: int, logits: F32, attention: F32) -> None:

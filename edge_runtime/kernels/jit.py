@@ -283,7 +283,7 @@ def uncertainty(logits: F32) -> tuple[int, float, float, float]:
         return label, 0.0, 0.0, 0.0
     rest, spread = np.zeros(4), np.zeros(4)
     nearest = c.EXP_LIMIT
-    for i in range((len(logits) + 3) // 4 * 4):
+    for i in range((len(logits) + c.LANES - 1) // c.LANES * c.LANES):
         distance = _distance(logits, label, i)
         q, scale = _exp_parts(-distance)
         value = scale + scale * q
@@ -305,7 +305,7 @@ def softmax(logits: F32, out: F32) -> int:
     if label < 0:
         return label
     rest = np.zeros(4)
-    for i in range((len(logits) + 3) // 4 * 4):
+    for i in range((len(logits) + c.LANES - 1) // c.LANES * c.LANES):
         q, scale = _exp_parts(-_distance(logits, label, i))
         rest[i % 4] += scale + scale * q
     inverse = 1.0 / (1.0 + ((rest[0] + rest[1]) + (rest[2] + rest[3])))

@@ -19,24 +19,26 @@ if TYPE_CHECKING:
 _DISPATCHED = frozenset({"uncertainty", "softmax", "class_attention", "rollout", "resample_vertical", "gate"})
 
 _wrap = ffi.from_buffer
+# Resolved once: cffi would look the words up in every call.
+_U8, _U16, _I32, _F32, _F64 = map(ffi.typeof, ("uint8_t[]", "uint16_t[]", "int32_t[]", "float[]", "double[]"))
 
 lib.edge_dispatch_init()
 
 
 def _u8(array: U8) -> Any:
-    return _wrap("uint8_t[]", array)
+    return _wrap(_U8, array)
 
 
 def _u16(array: U16) -> Any:
-    return _wrap("uint16_t[]", array)
+    return _wrap(_U16, array)
 
 
 def _i32(array: I32) -> Any:
-    return _wrap("int32_t[]", array)
+    return _wrap(_I32, array)
 
 
 def _f32(array: F32) -> Any:
-    return _wrap("float[]", array)
+    return _wrap(_F32, array)
 
 
 def info() -> BackendInfo:
@@ -78,7 +80,7 @@ def class_attention(attention: F32, out: F32) -> int:
 def rollout(attention: F32, out: F32) -> int:
     """See `interface.Backend`."""
     layers, heads, tokens, _ = attention.shape
-    scratch = _wrap("double[]", np.empty(3 * tokens))
+    scratch = _wrap(_F64, np.empty(3 * tokens))
     return int(lib.edge_rollout(_f32(attention), layers, heads, tokens, scratch, _f32(out)))
 
 
@@ -153,9 +155,9 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateO
     def run(logits: F32, attention: F32, image: U8, _alive: object = pointers) -> GateOutcome:
         kept = call(
             c_plan,
-            _wrap("float[]", logits),
-            _wrap("float[]", attention),
-            _wrap("uint8_t[]", image),
+            _wrap(_F32, logits),
+            _wrap(_F32, attention),
+            _wrap(_U8, image),
             c_buffers,
             outcome,
         )

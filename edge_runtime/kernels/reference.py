@@ -190,7 +190,7 @@ def _log2_1p(x: float) -> float:
 
 def _distances(logits: F32, label: int) -> F64:
     """How far below the best each other class is; the best itself and the padding count as EXP_LIMIT."""
-    padded = np.full(-(-len(logits) // 4) * 4, -np.inf)
+    padded = np.full(-(-len(logits) // c.LANES) * c.LANES, -np.inf)
     padded[: len(logits)] = logits
     padded[label] = -np.inf
     return np.minimum(float(logits[label]) - padded, c.EXP_LIMIT)
