@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,13 +11,12 @@ import torch
 from tqdm import tqdm
 
 from edge_runtime.errors import ModelError
-from edge_runtime.models import installed_runtimes
 from edge_runtime.models.bundle import FORMAT, Manifest, ModelFile, ModelSpec, manifest_hash
 from exporters.bundle_files import Exporter
 from exporters.bundle_folder import Half, check_replaceable, write_bundle
 from exporters.bundle_models import Prepared, prepare_model
-from exporters.bundle_spec import BundleSpec, FileEntry, ModelEntry, read_spec
-from exporters.validate import RUNTIMES, Check, check_file
+from exporters.bundle_spec import BundleSpec, ModelEntry, read_spec
+from exporters.validate import Check, check_file
 from exporters.validate_samples import photos_for
 
 
@@ -46,44 +44,20 @@ def export_models(
     checks: list[Check] = []
     with tqdm(total=sum(len(entry.files) for entry in spec.models), desc="exporting", unit="file") as bar:
         for entry in spec.models:
-            prepared = prepare_model(entry, spec, base, pixels)
+            prepared = prepare_model(entry, spec.frame, len(spec.classes), base, pixels)
             exporter = Exporter(prepared.reading, prepared.samples[0], folder)
             files = []
             for wanted in entry.files:
-                bar.set_postfix_str(file_name(entry, wanted))
-                file, made = _export_file(exporter, entry, wanted, folder, prepared)
+                path = folder / f"{entry.name}-{wanted.precision}.{wanted.format}"
+                bar.set_postfix_str(path.name)
+                file = exporter.write(wanted, path)
+                made = check_file(path.read_bytes(), file, prepared.samples, prepared.wanted)
+                if runtimes := tuple(check.runtime for check in made if check.passed):
+                    files.append(msgspec.structs.replace(file, runtimes=runtimes))
                 checks += made
-                files += [file] if file.runtimes else []
                 bar.update()
             models.append(_model(entry, files, prepared))
     return models, checks
-
-
-def file_name(entry: ModelEntry, file: FileEntry) -> str:
-    """Name of a model's file inside the bundle."""
-    return f"{entry.name}-{file.precision}.{file.format}"
-
-
-def _export_file(
-    exporter: Exporter, entry: ModelEntry, wanted: FileEntry, folder: Path, prepared: Prepared
-) -> tuple[ModelFile, list[Check]]:
-    path = folder / file_name(entry, wanted)
-    inputs, outputs = exporter.write(wanted, path)
-    data = path.read_bytes()
-    file = ModelFile(
-        path=path.name,
-        format=wanted.format,
-        precision=wanted.precision,
-        runtimes=(),
-        sha256=hashlib.sha256(data).hexdigest(),
-        bytes=len(data),
-        inputs=inputs,
-        outputs=outputs,
-    )
-    runtimes = [runtime for runtime in RUNTIMES[wanted.format] if runtime in installed_runtimes()]
-    checks = [check_file(data, file, runtime, prepared.samples, prepared.wanted) for runtime in runtimes]
-    passed = tuple(check.runtime for check in checks if check.passed)
-    return msgspec.structs.replace(file, runtimes=passed), checks
 
 
 def _model(entry: ModelEntry, files: list[ModelFile], prepared: Prepared) -> ModelSpec:

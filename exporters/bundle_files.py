@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from typing import TYPE_CHECKING
+
+from edge_runtime.models.bundle import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from exporters.validate_samples import Sample
 
     Derivation = Callable[[Path, Path], None]
+    Tensors = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
 class Exporter:
@@ -24,13 +28,23 @@ class Exporter:
         self._reading, self._sample, self._scratch = reading, sample, scratch
         self._exported: dict[Format, Path] = {}
 
-    def write(self, entry: FileEntry, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Write the file ``path`` and return its inputs and outputs."""
-        if entry.format == "onnx":
-            return self._write_onnx(entry, path)
-        return self._write_tflite(entry, path)
+    def write(self, entry: FileEntry, path: Path) -> ModelFile:
+        """Write the file ``path`` and describe it, as yet without any runtime that it is good for."""
+        write = self._write_onnx if entry.format == "onnx" else self._write_tflite
+        inputs, outputs = write(entry, path)
+        data = path.read_bytes()
+        return ModelFile(
+            path=path.name,
+            format=entry.format,
+            precision=entry.precision,
+            runtimes=(),
+            sha256=hashlib.sha256(data).hexdigest(),
+            bytes=len(data),
+            inputs=inputs,
+            outputs=outputs,
+        )
 
-    def _write_onnx(self, entry: FileEntry, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def _write_onnx(self, entry: FileEntry, path: Path) -> Tensors:
         from exporters.onnx import export_onnx, onnx_tensors
         from exporters.quantize_onnx import halve_onnx, quantize_onnx
 
@@ -41,7 +55,7 @@ class Exporter:
         derive(self._exported["onnx"], path)
         return onnx_tensors(path)
 
-    def _write_tflite(self, entry: FileEntry, path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def _write_tflite(self, entry: FileEntry, path: Path) -> Tensors:
         from exporters.quantize_tflite import halve_tflite, quantize_tflite
         from exporters.tflite import export_tflite, tflite_tensors
 

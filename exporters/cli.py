@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "train": ("exporters.training.commands", "train a network of the zoo, or make one's own tolerate missing patches"),
-    "onnx": ("exporters.cli_onnx", "export one network to an ONNX file"),
-    "tflite": ("exporters.cli_tflite", "export one network to a TFLite file"),
+    "onnx": ("exporters.cli_export", "export one network to an ONNX file"),
+    "tflite": ("exporters.cli_export", "export one network to a TFLite file"),
     "bundle": ("exporters.cli_bundle", "export a spec to a bundle, or split a bundle into halves"),
     "validate": ("exporters.cli_validate", "run every file in every runtime it is claimed for, and compare"),
     "inspect": ("exporters.cli_inspect", "say what a model file or a bundle holds"),
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = importlib.import_module(module)
         parser = argparse.ArgumentParser(prog=f"edge-export {options.command}", description=description)
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        parser.set_defaults(command=options.command)
         command.add_arguments(parser)
         chosen = parser.parse_args(options.arguments)
         result = command.run(chosen)

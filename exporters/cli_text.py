@@ -15,7 +15,7 @@ def as_text(result: Mapping[str, object]) -> str:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             lines += ["", *_table(value)]
         else:
-            lines.append(f"{key:12}{_cell(value)}")
+            lines.append(f"{key:12}  {_cell(value)}")
     return "\n".join(lines)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +10,10 @@ import torch
 
 from edge_runtime.errors import ModelError
 from edge_runtime.models.bundle import Tensor
+from exporters.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from exporters.networks.readings import Reading
@@ -60,26 +58,12 @@ def onnx_tensors(path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     return _tensors(graph.input), _tensors(graph.output)
 
 
+def dimensions(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], str]:
+    """Shape of an input or output (-1: any) and its dtype by numpy's name."""
+    tensor = value.type.tensor_type
+    shape = tuple(-1 if side.dim_param else side.dim_value for side in tensor.shape.dim)
+    return shape, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+
+
 def _tensors(values: Iterable[onnx.ValueInfoProto]) -> tuple[Tensor, ...]:
-    return tuple(
-        Tensor(
-            value.name,
-            value.name,
-            tuple(-1 if dim.dim_param else dim.dim_value for dim in value.type.tensor_type.shape.dim),
-            onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
-        )
-        for value in values
-    )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hold back what the exporter says about optional packages and its own internals."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    return tuple(Tensor(value.name, value.name, *dimensions(value)) for value in values)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -14,9 +12,10 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from exporters.onnx import check_versions
+from exporters.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 
@@ -39,9 +38,9 @@ def quantize_onnx(source: Path, path: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = Path(folder, "prepared.onnx"), Path(folder, "quantised.onnx")
-        with _no_advice():
+        with quiet():  # it logs that one should pre-process, also after one did
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            _forget_weight_shapes(prepared)
+            _tidy(prepared)
             quantize_dynamic(
                 prepared,
                 quantised,
@@ -52,25 +51,24 @@ def quantize_onnx(source: Path, path: Path) -> None:
         halve_onnx(quantised, path)
 
 
-def _forget_weight_shapes(path: Path) -> None:
-    """The quantiser transposes weights and then trips over the shapes that the exporter had noted for them."""
+def _tidy(path: Path) -> None:
+    """Drop what pre-processing notes too much of.
+
+    The quantiser transposes weights and then trips over their noted shapes; domains that no node uses could only make
+    an older onnxruntime refuse the file.
+    """
     model = onnx.load(path)
     weights = {weight.name for weight in model.graph.initializer}
-    noted = [value for value in model.graph.value_info if value.name not in weights]
-    del model.graph.value_info[:]
-    model.graph.value_info.extend(noted)
+    _keep(model.graph.value_info, lambda value: value.name not in weights)
+    used = {"", *(node.domain for node in model.graph.node)}
+    _keep(model.opset_import, lambda entry: entry.domain in used)
     onnx.save(model, path)
 
 
-@contextmanager
-def _no_advice() -> Iterator[None]:
-    """The quantiser logs on the root logger that one should pre-process, also after one did."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+def _keep(entries: Any, wanted: Callable[[Any], bool]) -> None:
+    kept = [entry for entry in entries if wanted(entry)]
+    del entries[:]
+    entries.extend(kept)
 
 
 def _halve(model: onnx.ModelProto) -> None:

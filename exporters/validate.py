@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from edge_runtime.errors import ModelError
-from edge_runtime.models import load_model
+from edge_runtime.models import installed_runtimes, load_model
 from edge_runtime.models.bundle import ModelFile, Precision, Runtime
 
 if TYPE_CHECKING:
@@ -44,10 +44,21 @@ class Check(msgspec.Struct, frozen=True):
         return not self.error and all(self.difference[name] <= limit for name, limit in self.limit.items())
 
 
-def check_file(
+def check_file(data: bytes, file: ModelFile, samples: Sequence[Sample], wanted: Sequence[Sample]) -> list[Check]:
+    """Check a file in every installed runtime that could take its format."""
+    installed = installed_runtimes()
+    return [
+        check_runtime(data, file, runtime, samples, wanted) for runtime in RUNTIMES[file.format] if runtime in installed
+    ]
+
+
+def check_runtime(
     data: bytes, file: ModelFile, runtime: Runtime, samples: Sequence[Sample], wanted: Sequence[Sample]
 ) -> Check:
-    """Run ``samples`` through the file and compare with the ``wanted`` outputs; a runtime's failure is a result too."""
+    """Run ``samples`` through a file in one runtime and compare with the ``wanted`` outputs.
+
+    Whatever a runtime complains about is a result too, in ``Check.error``.
+    """
     if file.inputs[0].shape[0] == -1:
         samples, wanted = [*samples, _twice(samples[0])], [*wanted, _twice(wanted[0])]
     limit = {

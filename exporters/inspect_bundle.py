@@ -1,0 +1,52 @@
+"""A bundle at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge_runtime.models.bundle import MANIFEST, Bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def describe_bundle(folder: Path) -> dict[str, object]:
+    """What ``bundle.toml`` says, and which of its files are here."""
+    bundle = Bundle.load(folder)
+    manifest = bundle.manifest
+    return {
+        "bundle": str(folder / MANIFEST),
+        "name": manifest.name,
+        "half": manifest.half,
+        "hash": manifest.hash,
+        "created_by": manifest.created_by,
+        "classes": list(manifest.classes),
+        "frame": msgspec.to_builtins(manifest.frame),
+        "gate": msgspec.to_builtins(manifest.gate),
+        "edge": manifest.default_edge_model,
+        "server": manifest.default_server_model,
+        "models": [
+            {
+                "model": model.name,
+                "role": model.role,
+                "kind": model.kind,
+                "parameters": model.parameters,
+                "macs": model.macs,
+            }
+            for model in manifest.models
+        ],
+        "files": [
+            {
+                "file": file.path,
+                "precision": file.precision,
+                "bytes": file.bytes,
+                "runtimes": list(file.runtimes),
+                "here": "yes" if (folder / file.path).exists() else "no",
+                "sha256": file.sha256,
+            }
+            for model in manifest.models
+            for file in model.files
+        ],
+    }
