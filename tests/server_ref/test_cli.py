@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def process(bundle_folder) -> Iterator[subprocess.Popen[str]]:
     """``edge-server serve`` on a free port."""
-    command = [sys.executable, "-c", "import sys; from server_ref.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-m", "server_ref"]
     arguments = ["serve", "--bundle", str(bundle_folder), "--port", "0", "--json", "--grace", "60"]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as running:
         yield running
