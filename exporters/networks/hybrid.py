@@ -50,7 +50,7 @@ class HybridVit(nn.Module):
         """Logits ``[B, classes]`` of ``images [B, 3, H, W]`` and the attention described in ``vit.attend``."""
         x = self.embed(self.stem(images)).flatten(2).transpose(1, 2) + self.pos_embed
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
-        x, attention = attend(list(self.blocks), x, all_layers=all_layers)
+        x, attention = attend(self.blocks, x, all_layers=all_layers)
         return self.head(self.norm(x)), attention
 
     def forward(self, images: Tensor) -> Tensor:

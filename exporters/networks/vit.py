@@ -7,17 +7,17 @@ Module names are the official DeiT/timm ones, so such a checkpoint loads strictl
   added before the subset is gathered, no mask token).
 """
 
+# mypy: disable-error-code="no-any-return, no-untyped-call"
+# torch does not type what calling a module returns.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -105,20 +105,21 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x)), matrix
 
 
-def attend(blocks: Sequence[Block], x: Tensor, *, all_layers: bool) -> tuple[Tensor, Tensor]:
+def attend(blocks: nn.ModuleList, x: Tensor, *, all_layers: bool) -> tuple[Tensor, Tensor]:
     """Run ``blocks`` and return the class token ``[B, width]`` with the attention an edge model reports.
 
     The last layer's class row, ``[B, heads, T]``; or with ``all_layers`` every matrix, ``[B, layers, heads, T, T]``,
     which rollout needs. In the first case the last block computes nothing but the class token.
     """
-    *first, last = blocks
+    layers = cast("list[Block]", list(blocks))
+    *first, last = layers
     if not all_layers:
         for block in first:
             x = block(x)
         x, matrix = last.with_matrix(x, queries=1)
         return x[:, 0], matrix[:, :, 0]
     matrices = []
-    for block in blocks:
+    for block in layers:
         x, matrix = block.with_matrix(x, queries=x.shape[1])
         matrices.append(matrix)
     return x[:, 0], torch.stack(matrices, dim=1)
@@ -168,7 +169,7 @@ class VisionTransformer(nn.Module):
 
     def forward_with_attention(self, images: Tensor, *, all_layers: bool = False) -> tuple[Tensor, Tensor]:
         """Logits ``[B, classes]`` and the attention described in ``attend``."""
-        x, attention = attend(list(self.blocks), self.tokens(images), all_layers=all_layers)
+        x, attention = attend(self.blocks, self.tokens(images), all_layers=all_layers)
         return self.head(self.norm(x)), attention
 
     def forward_tokens(self, patches: Tensor, positions: Tensor) -> Tensor:
@@ -181,7 +182,7 @@ class VisionTransformer(nn.Module):
         x = torch.cat([(self.cls_token + self.pos_embed[:, :1]).expand(x.shape[0], -1, -1), x], dim=1)
         for block in self.blocks[:-1]:
             x = block(x)
-        x, _ = self.blocks[-1].with_matrix(x, queries=1)
+        x, _ = cast("Block", self.blocks[-1]).with_matrix(x, queries=1)
         return self.head(self.norm(x[:, 0]))
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import torch
 
 from edge_runtime.errors import ArgumentError
 from exporters.imagenette import IMAGENET_INDICES
 from exporters.networks import efficientnet_lite as lite
+from exporters.networks.catalogue import own_network
 from exporters.training.loop import Recipe, train
 from exporters.training.photos import load_photos
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="train on an even sample of so many photos")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        "--teacher", type=Path, help="server-vit: DeiT-Tiny weights (.safetensors, official key names)"
-    )
+    parser.add_argument("--teacher", type=Path, help="server-vit: DeiT-Tiny weights (.safetensors, official key names)")
     parser.add_argument(
         "--model",
         metavar="MODULE:FACTORY",
@@ -65,13 +59,5 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         return ServerVit(IMAGENET_INDICES, options.teacher, **epochs)
     from exporters.training.patch_tolerant import PatchTolerant
 
-    network = _own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
+    network = own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
     return PatchTolerant(network, tuple(options.mean), tuple(options.std), **epochs)
-
-
-def _own_network(path: str) -> nn.Module:
-    module, _, factory = path.partition(":")
-    try:
-        return cast("nn.Module", getattr(importlib.import_module(module), factory)())
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ArgumentError(f"--model {path}: expected MODULE:FACTORY that can be imported ({error})") from error

@@ -39,8 +39,11 @@ class Schedule:
 class Recipe(Protocol):
     """What differs between networks: the model, the loss of one batch, the figures worth watching."""
 
-    model: nn.Module
     schedule: Schedule
+
+    @property
+    def model(self) -> nn.Module:
+        """The network to train."""
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:
         """Loss of a uint8 batch ``[B, H, W, 3]``; ``progress`` runs from 0 to 1."""
@@ -115,7 +118,7 @@ class _Run:
                 pixels, self.photos.labels[indices].to(self.device), generator, self.step / self.total
             )
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), 3.0)
         self.optimizer.step()
         self.step += 1
@@ -126,9 +129,7 @@ class _Run:
     def _average(self) -> None:
         decay = min(self.recipe.schedule.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, value in zip(
-                self.average.state_dict().values(), self.model.state_dict().values(), strict=True
-            ):
+            for mean, value in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
                 if mean.is_floating_point():
                     mean.lerp_(value, 1 - decay)
                 else:

@@ -20,6 +20,8 @@ from edge_runtime.errors import PhotoError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
 TUNING_EVERY = 12
 """Every twelfth photo of the training split is never trained on: gates and thresholds are chosen there."""
 
@@ -82,7 +84,7 @@ def _entries(source: Path) -> Iterator[tuple[str, bytes]]:
         raise PhotoError(f"{source}: cannot be read as a folder or tar file of photos ({error})") from error
 
 
-def _decode(data: bytes, size: int) -> np.ndarray:
+def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
     image = Image.open(io.BytesIO(data)).convert("RGB")
     if image.size != (size, size):
         scale = size / min(image.size)
@@ -113,4 +115,4 @@ def augment(pixels: Tensor, generator: torch.Generator, *, smallest_crop: float)
 
 def normalise(images: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
     """Subtract ``mean`` and divide by ``std`` (both in 0..255 units) per channel."""
-    return (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    return (images - images.new_tensor(mean).view(3, 1, 1)) / images.new_tensor(std).view(3, 1, 1)
