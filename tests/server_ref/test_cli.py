@@ -7,28 +7,39 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edge_runtime.codecs import image
+from edge_runtime.errors import LinkLost
 from edge_runtime.messages import Payload, Request
 from edge_runtime.models import Bundle
-from edge_runtime.transport import Client
+from edge_runtime.transport import Breaker, Client
 from server_ref import cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def serving(folder: Path, port: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """``edge-server serve`` in a process of its own."""
+    arguments = ["serve", "--bundle", str(folder), "--port", str(port), "--json", "--grace", "60"]
+    command = [sys.executable, "-m", "server_ref", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        yield running
+        running.kill()
 
 
 @pytest.fixture
 def process(bundle_folder) -> Iterator[subprocess.Popen[str]]:
-    """``edge-server serve`` on a free port."""
-    command = [sys.executable, "-m", "server_ref"]
-    arguments = ["serve", "--bundle", str(bundle_folder), "--port", "0", "--json", "--grace", "60"]
-    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as running:
+    """A server on a free port."""
+    with serving(bundle_folder) as running:
         yield running
-        running.kill()
 
 
 @pytest.fixture
@@ -68,6 +79,39 @@ class TestServe:
         }
         assert [reply.model for reply in replies] == ["slow"]
         assert code == 0
+
+
+class TestKill:
+    """A server that dies without a word."""
+
+    def test_clients_find_its_successor(self, process, bundle_folder, pixels):
+        """After a kill every call is lost in time; a new server on the same port is found without a new client."""
+        address = json.loads(process.stdout.readline())["address"]
+        request = Request("remote", 1, Payload("image", image.encode(pixels)))
+        with Client(address, Bundle.load(bundle_folder).hash, breaker=Breaker(0.05, 0.2)) as client:
+            client.call(request, 30)
+            process.kill()
+            process.wait()
+            start = time.monotonic()
+            with pytest.raises(LinkLost):
+                client.call(request, 1)
+            lost_s = time.monotonic() - start
+            with serving(bundle_folder, int(address.rpartition(":")[2])) as successor:
+                successor.stdout.readline()
+                while lost(client, request):
+                    assert time.monotonic() - start < 30
+
+        assert lost_s < 1.5
+
+
+def lost(client: Client, request: Request) -> bool:
+    """Whether a call got no answer."""
+    time.sleep(0.01)
+    try:
+        client.call(request, 1)
+    except LinkLost:
+        return True
+    return False
 
 
 @pytest.mark.usefixtures("signal_mask")
