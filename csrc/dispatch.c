@@ -10,6 +10,7 @@ static const struct edge_dispatch scalar = {
     .class_attention = edge_class_attention_scalar,
     .rollout = edge_rollout_scalar,
     .resample_vertical = edge_resample_vertical_scalar,
+    .gather_usual = edge_gather_usual_scalar,
 };
 
 #if defined(__x86_64__)
@@ -20,6 +21,7 @@ static const struct edge_dispatch avx2 = {
     .class_attention = edge_class_attention_avx2,
     .rollout = edge_rollout_avx2,
     .resample_vertical = edge_resample_vertical_avx2,
+    .gather_usual = edge_gather_usual_avx2,
 };
 #endif
 
@@ -73,4 +75,9 @@ int32_t edge_resample_vertical(const uint8_t *image, size_t height, size_t width
                                const int32_t *weights, size_t taps, size_t out_height, uint8_t *out)
 {
     return chosen->resample_vertical(image, height, width, bounds, weights, taps, out_height, out);
+}
+
+void edge_gather_usual(const uint8_t *image, size_t width, const uint16_t *indices, size_t k, uint8_t *patches)
+{
+    chosen->gather_usual(image, width, indices, k, patches);
 }

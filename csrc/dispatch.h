@@ -11,6 +11,9 @@ typedef int32_t edge_rollout_function(const float *, size_t, size_t, size_t, dou
 typedef int32_t edge_resample_function(const uint8_t *, size_t, size_t, const int32_t *, const int32_t *, size_t,
                                        size_t, uint8_t *);
 
+/* Gather for patches of 16 × 16; indices are in the grid. */
+typedef void edge_gather_usual_function(const uint8_t *, size_t, const uint16_t *, size_t, uint8_t *);
+
 struct edge_dispatch {
     const char *name;
     edge_uncertainty_function *uncertainty;
@@ -18,6 +21,7 @@ struct edge_dispatch {
     edge_class_attention_function *class_attention;
     edge_rollout_function *rollout;
     edge_resample_function *resample_vertical;
+    edge_gather_usual_function *gather_usual;
 };
 
 /* The scalar versions are the specification; the compiler may use the baseline's vectors for them. */
@@ -26,6 +30,10 @@ edge_softmax_function edge_softmax_scalar;
 edge_class_attention_function edge_class_attention_scalar;
 edge_rollout_function edge_rollout_scalar;
 edge_resample_function edge_resample_vertical_scalar;
+edge_gather_usual_function edge_gather_usual_scalar;
+
+/* The chosen version. */
+edge_gather_usual_function edge_gather_usual;
 
 #if defined(__x86_64__)
 edge_uncertainty_function edge_uncertainty_avx2;
@@ -33,6 +41,7 @@ edge_softmax_function edge_softmax_avx2;
 edge_class_attention_function edge_class_attention_avx2;
 edge_rollout_function edge_rollout_avx2;
 edge_resample_function edge_resample_vertical_avx2;
+edge_gather_usual_function edge_gather_usual_avx2;
 #endif
 
 #endif

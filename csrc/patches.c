@@ -1,11 +1,8 @@
 /* Patches out of a picture and back, and the bitmap that says which. */
-#include "edge_kernels.h"
+#include "patches.h"
+#include "dispatch.h"
 
 #include <string.h>
-
-#define CHANNELS 3
-/* The patch side of most vision transformers: a copy of known length is three 16-byte moves. */
-#define USUAL_PATCH 16
 
 static int in_grid(size_t height, size_t width, size_t patch, const uint16_t *indices, size_t k)
 {
@@ -15,10 +12,22 @@ static int in_grid(size_t height, size_t width, size_t patch, const uint16_t *in
     return !beyond;
 }
 
-static size_t offset_of(size_t index, size_t width, size_t patch)
+/* Copies rows of `row` bytes between places that are `stride` bytes apart. */
+EDGE_INLINE void copy_rows(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, size_t rows,
+                           size_t row)
 {
-    size_t columns = width / patch;
-    return ((index / columns) * patch * width + (index % columns) * patch) * CHANNELS;
+    for (size_t y = 0; y < rows; y++)
+        memcpy(to + y * to_stride, from + y * from_stride, row);
+}
+
+void edge_gather_usual_scalar(const uint8_t *image, size_t width, const uint16_t *indices, size_t k,
+                              uint8_t *patches)
+{
+    uint32_t columns = (uint32_t)(width / EDGE_USUAL_PATCH);
+    for (size_t i = 0; i < k; i++, patches += EDGE_USUAL_PATCH * EDGE_USUAL_ROW) {
+        const uint8_t *source = image + edge_patch_offset(indices[i], columns, width, EDGE_USUAL_PATCH);
+        copy_rows(patches, EDGE_USUAL_ROW, source, width * EDGE_PIXEL, EDGE_USUAL_PATCH, EDGE_USUAL_ROW);
+    }
 }
 
 int32_t edge_gather(const uint8_t *image, size_t height, size_t width, size_t patch, const uint16_t *indices,
@@ -28,16 +37,15 @@ int32_t edge_gather(const uint8_t *image, size_t height, size_t width, size_t pa
         return EDGE_BAD_SIZE;
     if (!in_grid(height, width, patch, indices, k))
         return EDGE_BAD_INDEX;
-    size_t stride = width * CHANNELS, row = patch * CHANNELS;
-    for (size_t i = 0; i < k; i++) {
-        const uint8_t *source = image + offset_of(indices[i], width, patch);
-        if (patch == USUAL_PATCH)
-            for (size_t y = 0; y < USUAL_PATCH; y++)
-                memcpy(patches + y * USUAL_PATCH * CHANNELS, source + y * stride, USUAL_PATCH * CHANNELS);
-        else
-            for (size_t y = 0; y < patch; y++)
-                memcpy(patches + y * row, source + y * stride, row);
-        patches += patch * row;
+    if (patch == EDGE_USUAL_PATCH) {
+        edge_gather_usual(image, width, indices, k, patches);
+        return EDGE_OK;
+    }
+    uint32_t columns = (uint32_t)(width / patch);
+    size_t row = patch * EDGE_PIXEL;
+    for (size_t i = 0; i < k; i++, patches += patch * row) {
+        const uint8_t *source = image + edge_patch_offset(indices[i], columns, width, patch);
+        copy_rows(patches, row, source, width * EDGE_PIXEL, patch, row);
     }
     return EDGE_OK;
 }
@@ -49,11 +57,14 @@ int32_t edge_scatter(const uint8_t *patches, size_t patch, const uint16_t *indic
         return EDGE_BAD_SIZE;
     if (!in_grid(height, width, patch, indices, k))
         return EDGE_BAD_INDEX;
-    size_t stride = width * CHANNELS, row = patch * CHANNELS;
-    for (size_t i = 0; i < k; i++) {
-        uint8_t *target = image + offset_of(indices[i], width, patch);
-        for (size_t y = 0; y < patch; y++, patches += row)
-            memcpy(target + y * stride, patches, row);
+    uint32_t columns = (uint32_t)(width / patch);
+    size_t stride = width * EDGE_PIXEL, row = patch * EDGE_PIXEL;
+    for (size_t i = 0; i < k; i++, patches += patch * row) {
+        uint8_t *target = image + edge_patch_offset(indices[i], columns, width, patch);
+        if (patch == EDGE_USUAL_PATCH)
+            copy_rows(target, stride, patches, EDGE_USUAL_ROW, EDGE_USUAL_PATCH, EDGE_USUAL_ROW);
+        else
+            copy_rows(target, stride, patches, row, patch, row);
     }
     return EDGE_OK;
 }

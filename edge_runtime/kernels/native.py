@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBuffers, GateOutcome, GatePlan
 
 # The kernels in the dispatch table of csrc/dispatch.c; the others have one version.
-_DISPATCHED = frozenset({"uncertainty", "softmax", "class_attention", "rollout", "resample_vertical", "gate"})
+_DISPATCHED = frozenset(
+    {"uncertainty", "softmax", "class_attention", "rollout", "resample_vertical", "gather", "gate"}
+)
 
 _wrap = ffi.from_buffer
 # Resolved once: cffi would look the words up in every call.
