@@ -53,8 +53,8 @@ class Request:
 class Reply:
     """What the server answers: float32 ``probabilities [classes]`` and its stage times in milliseconds.
 
-    ``timings_ms`` has the keys ``decode``, ``queue`` (waiting for the model) and ``compute``; ``queue_length`` counts the
-    requests that waited for the same model when this one was answered.
+    ``timings_ms`` has the keys ``decode``, ``queue`` (waiting for the model) and ``compute``; ``queue_length`` counts
+    the requests that waited for the same model when this one was answered.
     """
 
     probabilities: NDArray[np.float32]
