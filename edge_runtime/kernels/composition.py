@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_runtime.kernels.interface import Measure, Rule, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from edge_runtime.kernels.interface import F32, U8, Backend, GateBuffers, GateOutcome, GatePlan
+    from edge_runtime.kernels.interface import F32, U8, Backend, GateBinder, GateBuffers, GateOutcome, GatePlan
 
 
-def compose_gate(backend: Backend, plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateOutcome]:
+def compose_gate(backend: Backend, plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     """A gate that calls the kernels of `backend` one after the other."""
     scores, indices = buffers.scores, buffers.indices
 
@@ -36,7 +35,7 @@ def compose_gate(backend: Backend, plan: GatePlan, buffers: GateBuffers) -> Call
             backend.gather(image, indices[:kept], plan.patch, buffers.patches[:kept])
         return kept
 
-    def gate(logits: F32, attention: F32, image: U8) -> GateOutcome:
+    def decide(logits: F32, attention: F32, image: U8) -> GateOutcome:
         label, min_entropy, shannon, margin = backend.uncertainty(logits)
         if label < 0:
             return label, 0.0, 0.0, 0.0, 0, False
@@ -44,4 +43,4 @@ def compose_gate(backend: Backend, plan: GatePlan, buffers: GateBuffers) -> Call
         kept = 0 if local else send(attention, image)
         return kept, min_entropy, shannon, margin, label, local
 
-    return gate
+    return lambda *inputs: partial(decide, *inputs)

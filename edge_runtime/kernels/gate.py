@@ -98,24 +98,20 @@ class Gate:
             np.zeros((count, patch, patch, 3), np.uint8),
         )
         self._nothing = buffers.indices[:0], buffers.bitmap[:0], buffers.patches[:0], buffers.scores[:0]
-        self._call = dispatch.active.gate(plan, buffers)
+        self._bind = dispatch.active.gate(plan, buffers)
+        self._inputs: tuple[F32 | None, F32 | None, U8 | None] = (None, None, None)
 
     def __call__(self, logits: F32, attention: F32, image: U8) -> Decision:
         """Decide about one frame.
 
         logits float32[classes], attention float32[heads, tokens] (the class token's row of the last layer),
-        image uint8[H,W,3]. Raises ArgumentError.
+        image uint8[H,W,3]. Arrays that come again, with new contents, are not checked and wrapped again; the last
+        ones are held until others come. Raises ArgumentError.
         """
-        of_logits, of_attention, of_image = self._shapes
-        if not (
-            checks.fits(logits, _F32, of_logits)
-            and checks.fits(attention, _F32, of_attention)
-            and checks.fits(image, _U8, of_image)
-        ):
-            checks.array("logits", logits, _F32, of_logits)
-            checks.array("attention", attention, _F32, of_attention)
-            checks.array("image", image, _U8, of_image)
-        kept, min_entropy, shannon, margin, label, local = self._call(logits, attention, image)
+        last = self._inputs
+        if logits is not last[0] or attention is not last[1] or image is not last[2]:
+            self._prepare(logits, attention, image)
+        kept, min_entropy, shannon, margin, label, local = self._run()
         uncertainty = Uncertainty(min_entropy, shannon, margin, label)
         if local:
             return Decision(True, uncertainty, *self._nothing)
@@ -125,6 +121,19 @@ class Gate:
         return Decision(
             False, uncertainty, buffers.indices[:kept], buffers.bitmap, buffers.patches[:kept], buffers.scores
         )
+
+    def _prepare(self, logits: F32, attention: F32, image: U8) -> None:
+        of_logits, of_attention, of_image = self._shapes
+        if not (
+            checks.fits(logits, _F32, of_logits)
+            and checks.fits(attention, _F32, of_attention)
+            and checks.fits(image, _U8, of_image)
+        ):
+            checks.array("logits", logits, _F32, of_logits)
+            checks.array("attention", attention, _F32, of_attention)
+            checks.array("image", image, _U8, of_image)
+        self._run = self._bind(logits, attention, image)
+        self._inputs = logits, attention, image
 
     def _refuse(self, status: int, logits: F32, attention: F32) -> None:
         if status == Status.BAD_LOGITS:

@@ -7,6 +7,7 @@ answer when it is not negative and a `Status` when it is. Every backend gives th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
@@ -33,6 +34,7 @@ class Status(IntEnum):
     BAD_INDEX = -4
     BAD_PADDING = -5
     BAD_SIZE = -6
+    BAD_ISA = -7
 
 
 class Measure(IntEnum):
@@ -94,6 +96,8 @@ class BackendInfo:
 
 # (status or number kept, min_entropy, shannon, margin, label, stays local)
 GateOutcome = tuple[int, float, float, float, int, bool]
+# (logits, attention, image) → a call that decides about what these arrays hold by then.
+GateBinder = Callable[[F32, F32, U8], Callable[[], GateOutcome]]
 
 
 class Backend(Protocol):
@@ -147,5 +151,5 @@ class Backend(Protocol):
     def unpack_bitmap(self, bits: U8, count: int, out: U16) -> int:
         """The number of bits set, or BAD_PADDING; out u16[count] starts with the indices."""
 
-    def gate(self, plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateOutcome]:
-        """A callable (logits, attention, image) → outcome that writes into the buffers."""
+    def gate(self, plan: GatePlan, buffers: GateBuffers) -> GateBinder:
+        """A fused call that writes into the buffers, to be bound to its inputs."""

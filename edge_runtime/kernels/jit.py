@@ -18,7 +18,7 @@ from edge_runtime.kernels.interface import BackendInfo, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBuffers, GateOutcome, GatePlan
+    from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GatePlan
 
 # Numba freezes module-level numbers into the code; an enum member it would refuse.
 _BAD_LOGITS = int(Status.BAD_LOGITS)
@@ -377,7 +377,7 @@ def unpack_bitmap(bits: U8, count: int, out: U16) -> int:
     return kept
 
 
-def gate(plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateOutcome]:
+def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     """See `interface.Backend`."""
     from edge_runtime.kernels import jit
 

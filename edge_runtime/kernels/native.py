@@ -13,12 +13,19 @@ from edge_runtime.kernels.interface import BackendInfo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBuffers, GateOutcome, GatePlan
+    from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GateOutcome, GatePlan
 
-# The kernels in the dispatch table of csrc/dispatch.c; the others have one version.
-_DISPATCHED = frozenset(
-    {"uncertainty", "softmax", "class_attention", "rollout", "resample_vertical", "gather", "gate"}
-)
+# The versions of each kernel in the dispatch table of csrc/dispatch.c, best last; the others have one.
+_VERSIONS = {
+    "uncertainty": ("avx2",),
+    "softmax": ("avx2",),
+    "class_attention": ("avx2",),
+    "rollout": ("avx2",),
+    "resample_vertical": ("avx2",),
+    "gather": ("avx2", "avx512"),
+}
+# Instruction sets that one of csrc/dispatch.c's tables may take versions from.
+_INCLUDES = {"scalar": (), "avx2": ("avx2",), "avx512": ("avx2", "avx512")}
 
 _wrap = ffi.from_buffer
 # Resolved once: cffi would look the words up in every call.
@@ -46,12 +53,19 @@ def _f32(array: F32) -> Any:
 def info() -> BackendInfo:
     """See `interface.Backend`."""
     isa = ffi.string(lib.edge_dispatch_name()).decode()
-    variants = {kernel: isa if kernel in _DISPATCHED else "scalar" for kernel in KERNELS}
+    variants = {kernel: _variant(kernel, isa) for kernel in KERNELS}
     return BackendInfo("native", isa, variants)
 
 
+def _variant(kernel: str, isa: str) -> str:
+    if kernel == "gate":
+        return isa
+    usable = [version for version in _VERSIONS.get(kernel, ()) if version in _INCLUDES[isa]]
+    return usable[-1] if usable else "scalar"
+
+
 def use_isa(name: str) -> bool:
-    """Choose "scalar" or "avx2" for comparisons; False, and the best one chosen, where this CPU lacks it."""
+    """Choose "scalar", "avx2" or "avx512" for comparisons; False, and no change, where this CPU lacks it."""
     return bool(lib.edge_dispatch_use(name.encode()) == 0)
 
 
@@ -141,7 +155,7 @@ def unpack_bitmap(bits: U8, count: int, out: U16) -> int:
     return int(lib.edge_unpack_bitmap(_u8(bits), count, _u16(out)))
 
 
-def gate(plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateOutcome]:
+def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     """See `interface.Backend`."""
     c_plan = ffi.new(
         "struct edge_gate_plan *",
@@ -153,23 +167,15 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateO
     measures = outcome.uncertainty
     call = lib.edge_gate
 
-    # The default argument keeps the wrapped buffers alive: a C struct does not.
-    def run(logits: F32, attention: F32, image: U8, _alive: object = pointers) -> GateOutcome:
-        kept = call(
-            c_plan,
-            _wrap(_F32, logits),
-            _wrap(_F32, attention),
-            _wrap(_U8, image),
-            c_buffers,
-            outcome,
-        )
-        return (
-            kept,
-            measures.min_entropy,
-            measures.shannon,
-            measures.margin,
-            outcome.label,
-            bool(outcome.local),
-        )
+    def bind(logits: F32, attention: F32, image: U8) -> Callable[[], GateOutcome]:
+        c_logits, c_attention, c_image = _wrap(_F32, logits), _wrap(_F32, attention), _wrap(_U8, image)
 
-    return run
+        # The default argument keeps the wrapped buffers alive: a C struct does not.
+        def run(_alive: object = pointers) -> GateOutcome:
+            kept = call(c_plan, c_logits, c_attention, c_image, c_buffers, outcome)
+            local = outcome.local != 0
+            return kept, measures.min_entropy, measures.shannon, measures.margin, outcome.label, local
+
+        return run
+
+    return bind

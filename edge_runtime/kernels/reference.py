@@ -15,11 +15,9 @@ from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBuffers, GateOutcome, GatePlan
+    from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GatePlan
 
     F64 = NDArray[np.float64]
 
@@ -282,7 +280,7 @@ def unpack_bitmap(bits: U8, count: int, out: U16) -> int:
     return len(indices)
 
 
-def gate(plan: GatePlan, buffers: GateBuffers) -> Callable[[F32, F32, U8], GateOutcome]:
+def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     """See `interface.Backend`."""
     from edge_runtime.kernels import reference
 

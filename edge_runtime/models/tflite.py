@@ -47,5 +47,8 @@ class TfliteModel:
                 wanted = f"{np.dtype(detail['dtype']).name}{list(detail['shape'])}"
                 raise ModelError(f"{self._path}: input {name} is {array.dtype}{list(array.shape)}, not {wanted}")
             self._interpreter.set_tensor(detail["index"], array)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise ModelError(f"{self._path}: {self.runtime} cannot run it ({error})") from error
         return {name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()}

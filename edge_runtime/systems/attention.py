@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_runtime import kernels
 from edge_runtime.codecs import patches
-from edge_runtime.errors import LinkError
+from edge_runtime.errors import LinkError, ServerRefused
 from edge_runtime.messages import Answer, Payload, Request
 from edge_runtime.systems.selection import Selection
 from edge_runtime.systems.stages import Stages
@@ -51,6 +51,8 @@ class Attention:
         try:
             with stages("link"):
                 reply = yield Request(self.name, frame.id, payload, self.model)
+            if len(reply.probabilities) != len(seen.logits):
+                raise ServerRefused(f"reply: {len(reply.probabilities)} probabilities for {len(seen.logits)} classes")
         except LinkError as lost:
             return _own_answer(seen, decision, stages, note=str(lost), patches_sent=sent, payload=payload)
         stages.add_server(reply.timings_ms)

@@ -41,12 +41,13 @@ def test_sanitizers_find_nothing(scalar, tmp_path):
     assert scalar[1] == checksums(driver, *ROUNDS)
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="AVX2 is an x86-64 instruction set")
-def test_avx2_has_the_bytes_of_scalar(scalar):
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="an x86-64 instruction set")
+def test_vectors_have_the_bytes_of_scalar(scalar, isa):
     """Every family."""
-    result = subprocess.run([scalar[0], *ROUNDS, "avx2"], capture_output=True, text=True, check=False)
+    result = subprocess.run([scalar[0], *ROUNDS, isa], capture_output=True, text=True, check=False)
     if result.returncode == 3:
-        pytest.skip("this CPU has no AVX2")
+        pytest.skip(f"this CPU has no {isa}")
 
     assert scalar[1] == result.stdout
 

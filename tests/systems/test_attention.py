@@ -72,3 +72,12 @@ def test_the_server_model_asked_for_is_named_in_the_request(unsure: Any, gate: G
     """An empty name leaves the choice to the server."""
     assert next(Attention(unsure, gate).infer(frame)).model == ""
     assert next(Attention(unsure, gate, model="vit").infer(frame)).model == "vit"
+
+
+def test_a_reply_for_other_classes_is_no_answer(unsure: Any, gate: GateSpec, frame: Frame) -> None:
+    """A server that knows another number of classes cannot be understood; the device answers."""
+    inference = Attention(unsure, gate).infer(frame)
+    next(inference)
+    answer = finish(inference, Reply(np.array([0.5, 0.5], np.float32), "server", {}))
+    assert answer.decided_by == "edge-fallback"
+    assert answer.note == "reply: 2 probabilities for 3 classes"
