@@ -1,0 +1,101 @@
+"""Labelled photos from folders and tar files."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_runtime.errors import PhotoError
+from edge_runtime.evaluation.photos import labelled_photos, open_frame
+from edge_runtime.models.bundle import FrameSpec, GateSpec, Manifest
+
+MANIFEST = Manifest(
+    format=1,
+    name="t",
+    created_by="t",
+    hash="",
+    half="both",
+    classes=("cat", "dog"),
+    default_edge_model="e",
+    default_server_model="s",
+    frame=FrameSpec(size=32, patch=16),
+    models=(),
+    gate=GateSpec(eta=1, delta=1),
+    class_folders=("n1", "n2"),
+)
+
+
+def jpeg(width: int = 40, height: int = 30) -> bytes:
+    """A small photo's file."""
+    out = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(out, "JPEG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three photos of two classes, one folder by class name and one by its data-set name."""
+    for name in ("cat/a.jpg", "cat/b.jpg", "n2/c.JPEG"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg())
+    (tmp_path / "photos" / "cat" / "notes.txt").write_text("no photo")
+    return tmp_path / "photos"
+
+
+def test_a_folder_gives_its_photos_with_their_classes(folder: Path) -> None:
+    """Class names and class folders both label; other files are passed over."""
+    found = labelled_photos(folder, MANIFEST)
+    assert [photo.label for photo in found] == [0, 0, 1]
+
+
+def test_a_tar_file_gives_the_same_photos(folder: Path, tmp_path: Path) -> None:
+    """The order and labels do not depend on how the photos are stored."""
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(folder, "photos")
+    assert labelled_photos(folder, MANIFEST) == labelled_photos(tmp_path / "photos.tar", MANIFEST)
+
+
+def test_every_nth_and_an_even_sample(folder: Path) -> None:
+    """``every`` starts with the first photo; ``limit`` spreads over what is left."""
+    assert [Path(p.name).name for p in labelled_photos(folder, MANIFEST, every=2)] == ["a.jpg", "c.JPEG"]
+    assert [Path(p.name).name for p in labelled_photos(folder, MANIFEST, limit=2)] == ["a.jpg", "c.JPEG"]
+
+
+def test_an_unknown_class_folder_is_named(folder: Path) -> None:
+    """The error names the folder and the classes that are known."""
+    (folder / "bird").mkdir()
+    (folder / "bird" / "d.jpg").write_bytes(jpeg())
+    with pytest.raises(PhotoError, match=r"'bird' is no class of this bundle; it knows n1, n2"):
+        labelled_photos(folder, MANIFEST)
+
+
+@pytest.mark.parametrize("name", ["missing.tar", "text.tar"])
+def test_a_source_that_is_no_archive_is_named(tmp_path: Path, name: str) -> None:
+    """A missing file and a file that is no tar are one-line errors."""
+    (tmp_path / "text.tar").write_text("not a tar file")
+    with pytest.raises(PhotoError, match=name):
+        labelled_photos(tmp_path / name, MANIFEST)
+
+
+def test_a_folder_without_photos_says_what_it_expects(tmp_path: Path) -> None:
+    """An empty folder is an error, not an empty result."""
+    with pytest.raises(PhotoError, match="no photo found"):
+        labelled_photos(tmp_path, MANIFEST)
+
+
+def test_a_photo_becomes_a_frame_of_the_bundles_size() -> None:
+    """Whatever its size, it comes out square and three-channelled."""
+    assert open_frame(jpeg(), MANIFEST.frame).shape == (32, 32, 3)
+
+
+def test_a_file_that_is_no_picture_is_an_error(tmp_path: Path) -> None:
+    """The path is in the message."""
+    (tmp_path / "x.jpg").write_bytes(b"no picture")
+    with pytest.raises(PhotoError, match=r"x\.jpg"):
+        open_frame(tmp_path / "x.jpg", MANIFEST.frame)
