@@ -23,26 +23,54 @@ static const struct edge_dispatch avx2 = {
     .resample_vertical = edge_resample_vertical_avx2,
     .gather_usual = edge_gather_usual_avx2,
 };
+
+static const struct edge_dispatch avx512 = {
+    .name = "avx512",
+    .uncertainty = edge_uncertainty_avx2,
+    .softmax = edge_softmax_avx2,
+    .class_attention = edge_class_attention_avx2,
+    .rollout = edge_rollout_avx2,
+    .resample_vertical = edge_resample_vertical_avx2,
+    .gather_usual = edge_gather_usual_avx512,
+};
 #endif
 
 /* Starts with a table every CPU can run, so that no order of initialisation can jump into missing instructions. */
 static const struct edge_dispatch *chosen = &scalar;
 
-void edge_dispatch_init(void)
+/* Best first; NULL where the CPU or the build lacks it. */
+static const struct edge_dispatch *candidate(size_t rank)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2"))
-        chosen = &avx2;
+    if (rank == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx2") ? &avx512 : NULL;
+    if (rank == 1)
+        return __builtin_cpu_supports("avx2") ? &avx2 : NULL;
 #endif
+    (void)rank;
+    return &scalar;
+}
+
+#define CANDIDATES 3
+
+void edge_dispatch_init(void)
+{
+    chosen = NULL;
+    for (size_t rank = 0; !chosen; rank++)
+        chosen = candidate(rank);
 }
 
 int32_t edge_dispatch_use(const char *isa)
 {
-    chosen = &scalar;
-    if (strcmp(isa, scalar.name) != 0)
-        edge_dispatch_init();
-    return strcmp(isa, chosen->name) == 0 ? EDGE_OK : EDGE_BAD_SIZE;
+    for (size_t rank = 0; rank < CANDIDATES; rank++) {
+        const struct edge_dispatch *offered = candidate(rank);
+        if (offered && strcmp(isa, offered->name) == 0) {
+            chosen = offered;
+            return EDGE_OK;
+        }
+    }
+    return EDGE_BAD_ISA;
 }
 
 const char *edge_dispatch_name(void)

@@ -42,6 +42,7 @@ edge_class_attention_function edge_class_attention_avx2;
 edge_rollout_function edge_rollout_avx2;
 edge_resample_function edge_resample_vertical_avx2;
 edge_gather_usual_function edge_gather_usual_avx2;
+edge_gather_usual_function edge_gather_usual_avx512;
 #endif
 
 #endif

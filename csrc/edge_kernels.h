@@ -32,7 +32,8 @@ enum edge_status {
     EDGE_BAD_SCORES = -3,    /* a score outside 0..1, or NaN */
     EDGE_BAD_INDEX = -4,     /* a patch beyond the grid, or indices not strictly ascending where they must be */
     EDGE_BAD_PADDING = -5,   /* a bit set beyond the last patch */
-    EDGE_BAD_SIZE = -6       /* sizes that contradict each other */
+    EDGE_BAD_SIZE = -6,      /* sizes that contradict each other */
+    EDGE_BAD_ISA = -7        /* an instruction set that is not there */
 };
 
 /* What the gate compares with eta: local if an entropy is below it, or the margin above it. */
@@ -68,7 +69,8 @@ struct edge_gate_outcome {
 
 /* dispatch.c: choose the fastest versions this CPU can run; call once before anything else, harmless again. */
 void edge_dispatch_init(void);
-/* Choose by name ("scalar", "avx2"): EDGE_OK, or EDGE_BAD_SIZE where this CPU or build lacks it. */
+/* Choose by name ("scalar", "avx2", "avx512"): EDGE_OK, or EDGE_BAD_ISA, and no change, where this CPU or build
+ * lacks it. */
 int32_t edge_dispatch_use(const char *isa);
 /* Name of the chosen set. */
 const char *edge_dispatch_name(void);
