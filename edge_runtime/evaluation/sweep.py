@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from edge_runtime.evaluation.passes import EdgePass, ServerPass
     from edge_runtime.systems.edge import EdgeModel
 
-SUMS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
-THRESHOLDS = (0.001, 0.002, 0.003, 0.005, 0.008)
-COUNTS = (30, 60, 90, 120, 150)
-QUALITIES = (20, 50, 75)
+SUMS = (0.5, 0.65, 0.8, 0.9, 0.97)
+THRESHOLDS = (0.002, 0.003, 0.0045, 0.006)
+COUNTS = (60, 90, 120, 150)
+# Beside the gate's own codec and quality, which every selection is tried with.
+OTHER_QUALITIES = (30, 50, 75)
+OTHER_SUMS = (0.65, 0.9)
 ETAS: dict[Measure, tuple[float, ...]] = {
     "min-entropy": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0),
     "shannon": (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0),
@@ -104,9 +106,9 @@ def _selections(setup: Setup, edge: EdgePass, scores: Sequence[str]) -> Iterator
     yield from (choose("last", "top-k", count, gate.patch_codec, gate.quality) for count in COUNTS)
     yield from (choose("last", "random", count, gate.patch_codec, gate.quality) for count in COUNTS)
     for codec in CODECS:
-        for quality in QUALITIES if codec != "raw" else (100,):
+        for quality in OTHER_QUALITIES if codec != "raw" else (100,):
             if (codec, quality) != (gate.patch_codec, gate.quality):
-                yield from (choose("last", "sum", amount, codec, quality) for amount in (0.7, 0.9, 0.97))
+                yield from (choose("last", "sum", amount, codec, quality) for amount in OTHER_SUMS)
 
 
 def _at_all_gates(edge: EdgePass, sent: ServerPass, total_patches: int) -> list[Point]:
