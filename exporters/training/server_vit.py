@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
-RATIOS = (1.0, 0.75, 0.5, 0.25)
+RATIOS = (1.0, 0.5)
 STATES_WEIGHT = 2.0
 
 
@@ -98,9 +98,9 @@ class ServerVit:
 
 
 def _random_tokens(batch: int, count: int, generator: torch.Generator, keep: int | None = None) -> Tensor:
-    """Token indices ``[batch, 1 + keep]``: the class token and a random subset, a quarter to three quarters of all."""
+    """Token indices ``[batch, 1 + keep]``: the class token and a random subset, a quarter to two thirds of all."""
     if keep is None:
-        keep = int(count * (0.25 + 0.5 * torch.rand((), generator=generator)))
+        keep = int(count * (0.25 + 0.42 * torch.rand((), generator=generator)))
     chosen = torch.rand(batch, count, generator=generator).argsort(1)[:, :keep] + 1
     return torch.cat([torch.zeros(batch, 1, dtype=torch.long), chosen], dim=1)
 
@@ -110,4 +110,7 @@ def _gather(tokens: Tensor, indices: Tensor) -> Tensor:
 
 
 def _relative_error(got: Tensor, wanted: Tensor, scale: Tensor) -> Tensor:
-    return (got.float() - wanted.float()).square().mean() / scale.float().var()
+    """Squared error over the variance of ``scale``; the class token counts as much as all patches together."""
+    error = (got.float() - wanted.float()).square()
+    scale = scale.float()
+    return error[:, 1:].mean() / scale[:, 1:].var() + error[:, 0].mean() / scale[:, 0].var()
