@@ -68,9 +68,7 @@ def show(bundle: Bundle, edge: EdgeModel, gate: GateSpec, link: MeasuredLink, pa
         answer = drive(system.infer(Frame(number, pixels)), link.call)
         spent = link.wire_bytes() - before
         whole = link.call(Request("demo", number, Payload("image", image.encode(pixels, "png"))))
-        shown.append(
-            Shown(path.name, answer, int(np.argmax(whole.probabilities)), spent, picture(edge, gate, pixels))
-        )
+        shown.append(Shown(path.name, answer, int(np.argmax(whole.probabilities)), spent, picture(edge, gate, pixels)))
     return shown
 
 

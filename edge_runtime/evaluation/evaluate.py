@@ -130,5 +130,3 @@ def _latencies(answers: Sequence[Answer], taken_ms: Sequence[float]) -> dict[str
         stage: {"p50": float(np.percentile(taken, 50)), "p95": float(np.percentile(taken, 95))}
         for stage, taken in stages.items()
     }
-
-

@@ -29,6 +29,4 @@ class Local:
         with stages("edge"):
             seen = self.edge.see(frame)
         doubt = kernels.uncertainty(seen.logits)
-        return Answer(
-            kernels.softmax(seen.logits), doubt.label, "edge", doubt.min_entropy, timings_ms=stages.taken_ms
-        )
+        return Answer(kernels.softmax(seen.logits), doubt.label, "edge", doubt.min_entropy, timings_ms=stages.taken_ms)
