@@ -35,11 +35,11 @@ def write_bundle(manifest: Manifest, files: Path, out: Path, half: Half, keep: P
     Both halves carry the whole manifest and so the same hash. ``out`` may hold nothing, an older bundle (which is
     replaced) or the file ``keep``, a spec that lies beside its own bundle; anything else is refused.
     """
-    manifest = msgspec.structs.replace(manifest, half=half)
     source = Bundle(files, manifest)
     contents = {
         file.path: source.read(file) for model in manifest.models if model.role in SIDES[half] for file in model.files
     }
+    manifest = msgspec.structs.replace(manifest, half=half)
     old = check_replaceable(out, keep)
     out.mkdir(parents=True, exist_ok=True)
     # The manifest goes first and comes back last: a copy that was cut short is no bundle.

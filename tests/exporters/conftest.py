@@ -1,0 +1,93 @@
+"""A tiny zoo of random networks: real formats and runtimes, seconds instead of minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_runtime.models import Bundle
+from exporters.bundle import build_bundle
+from exporters.networks.vit import VisionTransformer, VitConfig
+
+SPEC = """
+name = "tiny"
+classes = ["cat", "dog", "bird"]
+default_edge_model = "eye"
+default_server_model = "brain"
+
+[frame]
+size = 32
+patch = 16
+
+[gate]
+eta = 0.8
+delta = 0.97
+
+[[models]]
+name = "eye"
+role = "edge"
+kind = "vit-attention"
+network = "vit"
+weights = "weights.pt"
+width = 16
+depth = 2
+heads = 2
+mean = [127.0, 127.0, 127.0]
+std = [128.0, 128.0, 128.0]
+files = [
+    { format = "onnx", precision = "fp16" },
+    { format = "tflite", precision = "int8" },
+    { format = "tflite", precision = "fp32" },
+]
+
+[[models]]
+name = "brain"
+role = "server"
+kind = "vit-tokens"
+network = "vit"
+weights = "weights.pt"
+width = 16
+depth = 2
+heads = 2
+mean = [127.0, 127.0, 127.0]
+std = [128.0, 128.0, 128.0]
+files = [{ format = "onnx", precision = "int8" }, { format = "onnx", precision = "fp32" }]
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_vit() -> VisionTransformer:
+    """Four patches, two blocks, three classes; weights large enough that attention is not flat."""
+    torch.manual_seed(0)
+    network = VisionTransformer(VitConfig(image_size=32, patch=16, width=16, depth=2, heads=2, classes=3))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def spec_path(tmp_path_factory: pytest.TempPathFactory, tiny_vit: VisionTransformer) -> Path:
+    """A spec with its weights beside it."""
+    folder = tmp_path_factory.mktemp("spec")
+    torch.save(tiny_vit.state_dict(), folder / "weights.pt")
+    (folder / "tiny.toml").write_text(SPEC)
+    return folder / "tiny.toml"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, spec_path: Path) -> Bundle:
+    """The bundle of that spec."""
+    out = tmp_path_factory.mktemp("bundle")
+    build_bundle(spec_path, out, count=3)
+    return Bundle.load(out)
+
+
+@pytest.fixture(scope="session")
+def deit_weights() -> Path:
+    """The published DeiT-Tiny checkpoint; it may not be committed, so a clone alone skips what needs it."""
+    path = Path(__file__).parents[3] / "shared" / "weights" / "deit_tiny_patch16_224.safetensors"
+    if not path.exists():
+        pytest.skip("needs DeiT-Tiny's weights in ../shared/weights, which may not be distributed")
+    return path
