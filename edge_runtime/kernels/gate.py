@@ -6,6 +6,7 @@ those of calling the separate kernels. Source: Im et al., "Attention-aware seman
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -58,6 +59,7 @@ class Decision(NamedTuple):
     scores: F32
 
 
+_CACHE_LINE = 64
 _F32, _U8 = np.dtype(np.float32), np.dtype(np.uint8)
 _MEASURES = {"min_entropy": Measure.MIN_ENTROPY, "shannon": Measure.SHANNON, "margin": Measure.MARGIN}
 
@@ -91,14 +93,11 @@ class Gate:
             classes, heads, count + 1, *image, patch, _MEASURES[measure], kind, include_crossing, k, eta, delta
         )
         self._shapes = (classes,), (heads, count + 1), (*image, 3)
-        self._buffers = buffers = GateBuffers(
-            np.zeros(count, np.float32),
-            np.zeros(count, np.uint16),
-            np.zeros((count + 7) // 8, np.uint8),
-            np.zeros((count, patch, patch, 3), np.uint8),
-        )
-        self._nothing = buffers.indices[:0], buffers.bitmap[:0], buffers.patches[:0], buffers.scores[:0]
-        self._bind = dispatch.active.gate(plan, buffers)
+        indices, bitmap = np.zeros(count, np.uint16), np.zeros((count + 7) // 8, np.uint8)
+        patches, scores = _whole_lines((count, patch, patch, 3)), np.zeros(count, np.float32)
+        self._outputs = indices, bitmap, patches, scores
+        self._nothing = indices[:0], bitmap[:0], patches[:0], scores[:0]
+        self._bind = dispatch.active.gate(plan, GateBuffers(scores, indices, bitmap, patches))
         self._inputs: tuple[F32 | None, F32 | None, U8 | None] = (None, None, None)
 
     def __call__(self, logits: F32, attention: F32, image: U8) -> Decision:
@@ -117,10 +116,8 @@ class Gate:
             return Decision(True, uncertainty, *self._nothing)
         if kept < 0:
             self._refuse(kept, logits, attention)
-        buffers = self._buffers
-        return Decision(
-            False, uncertainty, buffers.indices[:kept], buffers.bitmap, buffers.patches[:kept], buffers.scores
-        )
+        indices, bitmap, patches, scores = self._outputs
+        return Decision(False, uncertainty, indices[:kept], bitmap, patches[:kept], scores)
 
     def _prepare(self, logits: F32, attention: F32, image: U8) -> None:
         of_logits, of_attention, of_image = self._shapes
@@ -141,6 +138,14 @@ class Gate:
         if status == Status.BAD_SCORES:
             raise ArgumentError("attention: holds negative values, pass the softmax output of the layer")
         checks.refuse_attention(attention)
+
+
+def _whole_lines(shape: tuple[int, ...]) -> U8:
+    """Zeros that begin with a cache line: wide stores that straddle two lines cost double."""
+    size = math.prod(shape)
+    memory = np.zeros(size + _CACHE_LINE, np.uint8)
+    start: int = -memory.__array_interface__["data"][0] % _CACHE_LINE
+    return memory[start : start + size].reshape(shape)
 
 
 def _rule(rule: TopK | Threshold | CumulativeSum, count: int) -> tuple[Rule, int, float, bool]:

@@ -89,6 +89,21 @@ def test_views_are_reused_by_the_next_call():
     assert np.shares_memory(first.patches, second.patches)
 
 
+def test_arrays_that_come_again_are_read_again(everywhere):
+    """A camera loop may write every frame into the same arrays."""
+
+    def second_frame():
+        gate, frame = kernels.Gate(classes=10, heads=3, eta=-1.0), inputs(1)
+        gate(*frame)
+        for array, new in zip(frame, inputs(2), strict=True):
+            array[:] = new
+        return gate(*frame)
+
+    decision = everywhere(second_frame)
+
+    assert np.array_equal(kernels.class_attention(inputs(2)[1]), decision.scores)
+
+
 def test_pictures_need_not_be_square(everywhere):
     """Rows and columns are not mixed up."""
     rng = np.random.default_rng(0)
