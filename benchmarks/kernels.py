@@ -189,6 +189,9 @@ def kernel_calls() -> dict[str, Callable[[], Any]]:
     scores = kernels.class_attention(frame.attention)
     indices = kernels.select_sum(scores, DELTA)
     patches, bitmap = kernels.gather(frame.image, indices), kernels.pack_bitmap(indices, 196)
+    larger = Frame.realistic(384, 10)
+    more = kernels.select_sum(kernels.class_attention(larger.attention), DELTA)
+    packed, packed_more = np.empty_like(patches), kernels.gather(larger.image, more)
     geometry, picture = kernels.Geometry(224, 256), frame.image.copy()
     planes = np.empty((3, 224, 224), np.float32)
     return {
@@ -202,7 +205,8 @@ def kernel_calls() -> dict[str, Callable[[], Any]]:
         "select_sum of 196": lambda: kernels.select_sum(scores, DELTA),
         "uncertainty of 1000": lambda: kernels.uncertainty(frame.logits),
         "softmax of 1000": lambda: kernels.softmax(frame.logits),
-        "gather of 196": lambda: kernels.gather(frame.image, indices),
+        "gather of 196": lambda: kernels.gather(frame.image, indices, PATCH, packed),
+        "gather of 576": lambda: kernels.gather(larger.image, more, PATCH, packed_more),
         "scatter of 196": lambda: kernels.scatter(patches, indices, picture),
         "pack_bitmap of 196": lambda: kernels.pack_bitmap(indices, 196),
         "unpack_bitmap of 196": lambda: kernels.unpack_bitmap(bitmap, 196),
