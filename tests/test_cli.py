@@ -90,9 +90,7 @@ def test_evaluate_prints_a_table_for_people(photos: Path, capsys: pytest.Capture
     assert "rivals" in out
 
 
-def test_sweep_writes_points_and_a_picture(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sweep_writes_points_and_a_picture(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One CSV line per point, a picture, and rollout when the model reports every layer."""
     command = ["evaluate", "--data", str(photos), "--bundle", ZOO, "--limit", "2", "--sweep", str(tmp_path), "--json"]
     assert main([*command, "--edge-model", "edge-vit-layers"]) == 0
