@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
+
+from edge_runtime.errors import PhotoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,6 +95,8 @@ class _Run:
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(_parameter_groups(self.model, recipe.schedule), betas=(0.9, 0.98))
         self.steps_per_epoch = len(photos) // recipe.schedule.batch
+        if self.steps_per_epoch == 0:
+            raise PhotoError(f"{len(photos)} photos are less than one batch of {recipe.schedule.batch}; give more")
         self.total = self.steps_per_epoch * recipe.schedule.epochs
         self.step = 0
         self.losses: list[float] = []
@@ -148,7 +153,7 @@ class _Run:
         self.losses.clear()
         with path.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        tqdm.write(json.dumps(line))
+        tqdm.write(json.dumps(line), file=sys.stderr)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint so that a kill in mid-write leaves the old one."""
