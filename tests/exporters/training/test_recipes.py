@@ -1,0 +1,66 @@
+"""Each recipe makes one real training step on its real network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import nn
+
+from exporters.training.patch_tolerant import PatchTolerant, keep_mask
+from exporters.training.photos import Photos, load_photos
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exporters.training.loop import Recipe
+
+
+@pytest.fixture(scope="module")
+def photos(photo_folder: Path) -> Photos:
+    """Three photos, one of each class, at 224 pixels."""
+    return load_photos(photo_folder, 224, limit=3)
+
+
+def _step(recipe: Recipe, photos: Photos, progress: float) -> None:
+    loss = recipe.loss(photos.pixels, photos.labels, torch.Generator().manual_seed(0), progress)
+    torch.autograd.backward(loss)
+    assert torch.isfinite(loss)
+    assert any(parameter.grad is not None for parameter in recipe.model.parameters())
+    figures = recipe.evaluate(recipe.model.eval(), photos)
+    assert all(0 <= value <= 1 for value in figures.values())
+
+
+def test_edge_vit_steps(photos: Photos) -> None:
+    """Labels alone teach the hybrid."""
+    from exporters.training.edge_vit import EdgeVit
+
+    _step(EdgeVit(3), photos, 0.5)
+
+
+@pytest.mark.parametrize("progress", [0.1, 0.9])
+def test_server_vit_steps(photos: Photos, deit_weights: Path, progress: float) -> None:
+    """Both parts of the distillation, block by block and end to end, have gradients."""
+    from exporters.training.server_vit import ServerVit
+
+    _step(ServerVit((0, 217, 482), deit_weights), photos, progress)
+
+
+def test_patch_tolerance_learns_without_touching_statistics(photos: Photos) -> None:
+    """One's own network trains with its batch-norm statistics frozen, and its saved keys are its own."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 16, 16), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    recipe = PatchTolerant(network.train(), (127.0,) * 3, (128.0,) * 3)
+    before = network[1].running_mean.clone()
+    _step(recipe, photos, 0.5)
+    assert torch.equal(network[1].running_mean, before)
+    assert list(recipe.model.state_dict()) == list(network.state_dict())
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0])
+def test_mask_keeps_the_share_asked_for(ratio: float) -> None:
+    """Whole patches are kept or dropped, as many as the ratio says."""
+    mask = keep_mask(torch.zeros(4, 3, 64, 64), torch.full((4,), ratio), 16, torch.Generator().manual_seed(0))
+    assert mask.mean((1, 2, 3)).tolist() == [ratio] * 4
+    blocks = mask.unfold(2, 16, 16).unfold(3, 16, 16)
+    assert torch.equal(blocks.amin((-1, -2)), blocks.amax((-1, -2)))
