@@ -4,7 +4,7 @@ DEV := .venv
 DEMO := .venv-demo
 PHOTOS ?=
 
-.PHONY: demo test test-long check kernels-fuzz benchmark clean
+.PHONY: demo test test-long check fuzz benchmark clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -19,8 +19,15 @@ check: $(DEV)/installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/mypy
 
+# Decoders and kernels under ASan and UBSan on random bytes; plain gcc is enough.
+fuzz:
+	mkdir -p build
+	$(CC) -std=c11 -O1 -g -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -fsanitize=address,undefined \
+		-fno-sanitize-recover=all -Icsrc csrc/*.c csrc/x86/*.c csrc/fuzz/fuzz_kernels.c -o build/fuzz_kernels
+	build/fuzz_kernels 1 20000
+
 benchmark: $(DEV)/installed
-	$(DEV)/bin/python benchmarks/kernels.py
+	$(DEV)/bin/python benchmarks/kernels.py --json benchmarks/results/kernels.json
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so
