@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edge_runtime.evaluation.evaluate import Setup
     from edge_runtime.messages import Answer
     from edge_runtime.systems.edge import EdgeModel
+    from edge_runtime.transport.tls import ClientTls
 
 DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
 
@@ -96,6 +97,9 @@ def _add_system_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--precision", choices=("fp32", "fp16", "int8"), help="of the edge model")
     where.add_argument("--threads", type=int, default=1, help="of the edge model")
     where.add_argument("--server", metavar="HOST:PORT", help="default: a server started for the occasion")
+    where.add_argument("--tls-ca", type=Path, help="--server speaks TLS: the authority that signed its certificate")
+    where.add_argument("--tls-cert", type=Path, help="our own certificate, for a server that asks for one")
+    where.add_argument("--tls-key", type=Path)
     where.add_argument("--link", metavar="RATE/RTT", help="shape the link, for example 5mbit/20ms")
     where.add_argument("--deadline", type=float, metavar="MS", help="per photo; later the device answers alone")
 
@@ -126,7 +130,19 @@ def _open_link(options: argparse.Namespace, bundle: Bundle) -> Any:
     from edge_runtime.evaluation.link import open_link
     from edge_runtime.transport.shaper import LinkShape
 
-    return open_link(bundle, options.server, LinkShape.parse(options.link) if options.link else None)
+    shape = LinkShape.parse(options.link) if options.link else None
+    return open_link(bundle, options.server, shape, _tls(options))
+
+
+def _tls(options: argparse.Namespace) -> ClientTls | None:
+    from edge_runtime.transport.tls import ClientTls
+
+    files = (options.tls_ca, options.tls_cert, options.tls_key)
+    if not any(files):
+        return None
+    if options.server is None:
+        raise ArgumentError("--tls-ca, --tls-cert, --tls-key: go with --server, which was not given")
+    return ClientTls(*files)
 
 
 def _deadline_s(options: argparse.Namespace) -> float:

@@ -69,6 +69,14 @@ def test_run_prints_one_line_a_photo(one: str, capsys: pytest.CaptureFixture[str
     assert all("decided by edge" in line for line in lines)
 
 
+def test_run_answers_alone_when_nobody_is_at_the_other_end(one: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that is not there costs no answer; the line says what happened."""
+    assert main(["run", one, "--bundle", ZOO, "--eta", "0", "--server", "127.0.0.1:9", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["decided_by"] == "edge-fallback"
+    assert "UNAVAILABLE" in found["note"]
+
+
 def test_evaluate_reports_the_documented_keys(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The keys are an interface: dashboards and scripts read them."""
     assert main(["evaluate", "--data", str(photos), "--bundle", ZOO, "--eta", "0", "--json"]) == 0
@@ -136,6 +144,7 @@ def test_kernels_names_the_backend_and_each_variant(capsys: pytest.CaptureFixtur
         (["run", "photo.jpg", "--bundle", ZOO], "photo.jpg: cannot be read"),
         (["run", "a.jpg", "b.jpg", "--bundle", ZOO, "--picture", "x.png"], "--picture: draws one photo"),
         (["run", "a.jpg", "--bundle", ZOO, "--quality", "0"], "gate: Expected `int` >= 1"),
+        (["run", "a.jpg", "--bundle", ZOO, "--tls-ca", "ca.pem"], "go with --server, which was not given"),
         (["run", "a.jpg", "--bundle", ZOO, "--link", "fast"], "link: 'fast' is not RATE/RTT"),
         (["run", "a.jpg", "--bundle", ZOO, "--edge-model", "big"], "no edge model named 'big'; it has edge-vit"),
         (["evaluate", "--data", "nowhere.tar", "--bundle", ZOO], "nowhere.tar: cannot be read"),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_runtime.errors import LinkLost
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.messages import Reply, Request
     from edge_runtime.models import Bundle
+    from edge_runtime.transport.tls import ClientTls
 
 PATIENCE_S = 60.0
 
@@ -39,14 +41,20 @@ class MeasuredLink:
 
 
 @contextmanager
-def open_link(bundle: Bundle, server: str | None = None, shape: LinkShape | None = None) -> Iterator[MeasuredLink]:
-    """Connect to ``server`` (``host:port``), or to a reference server started for the occasion."""
+def open_link(
+    bundle: Bundle, server: str | None = None, shape: LinkShape | None = None, tls: ClientTls | None = None
+) -> Iterator[MeasuredLink]:
+    """Connect to ``server`` (``host:port``), or to a reference server started for the occasion.
+
+    A server that is not there is no error here: each call then raises ``LinkLost``, and a system may answer alone.
+    """
     if server is None:
         with serving(bundle.folder) as address, open_link(bundle, address, shape) as link:
             yield link
         return
-    with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash) as client:
-        client.describe(timeout_s=PATIENCE_S)
+    if tls is not None:
+        tls = replace(tls, server_name=server.rpartition(":")[0].strip("[]"))
+    with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash, tls=tls) as client:
         yield MeasuredLink(client, shaper)
 
 

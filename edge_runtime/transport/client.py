@@ -79,7 +79,7 @@ class Client:
         self._channel = (
             grpc.insecure_channel(address, OPTIONS)
             if tls is None
-            else grpc.secure_channel(address, tls.credentials(), OPTIONS)
+            else grpc.secure_channel(address, tls.credentials(), OPTIONS + tls.options())
         )
         self._stub = EdgeRuntimeStub(self._channel)  # type: ignore[no-untyped-call]
         self._health = health_pb2_grpc.HealthStub(self._channel)

@@ -1,0 +1,70 @@
+"""The measured link: counted bytes, a server of its own, TLS through the proxy, nobody at the other end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import trustme
+
+from edge_runtime.codecs import image
+from edge_runtime.errors import LinkLost
+from edge_runtime.evaluation.link import open_link
+from edge_runtime.messages import Payload, Request
+from edge_runtime.transport.tls import ClientTls, ServerTls
+from server_ref.backend import Backend
+from server_ref.server import Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_runtime.models import Bundle
+
+
+@pytest.fixture(scope="module")
+def request_() -> Request:
+    """A whole grey photo."""
+    return Request("test", 1, Payload("image", image.encode(np.full((224, 224, 3), 128, np.uint8), "png")))
+
+
+def test_every_byte_of_a_call_is_counted(zoo: Bundle, request_: Request) -> None:
+    """The count grows by more than the payload, and not when nothing is sent."""
+    with Server(Backend.open(zoo)) as server, open_link(zoo, server.address) as link:
+        link.call(request_)
+        before = link.wire_bytes()
+        reply = link.call(request_)
+        spent = link.wire_bytes() - before
+        assert len(zoo.classes) == len(reply.probabilities)
+        assert len(request_.payload.data) < spent < len(request_.payload.data) + 1000
+
+
+def test_without_a_server_one_is_started_for_the_occasion(zoo: Bundle, request_: Request) -> None:
+    """It runs in a process of its own and ends with the context."""
+    with open_link(zoo) as link:
+        assert len(zoo.classes) == len(link.call(request_).probabilities)
+
+
+def test_tls_reaches_through_the_counting_proxy(zoo: Bundle, request_: Request, tmp_path: Path) -> None:
+    """The server's certificate is checked against the server's name, not the proxy's."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    tls = ServerTls(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Server(Backend.open(zoo), tls=tls) as server:
+        port = server.address.rpartition(":")[2]
+        with open_link(zoo, f"localhost:{port}", tls=ClientTls(tmp_path / "ca.pem")) as link:
+            assert len(zoo.classes) == len(link.call(request_).probabilities)
+        with open_link(zoo, f"localhost:{port}") as plain, pytest.raises(LinkLost):
+            plain.call(request_)
+
+
+def test_nobody_at_the_other_end_is_a_lost_link_at_once(zoo: Bundle, request_: Request) -> None:
+    """No call waits for a server that refuses the connection."""
+    start = time.monotonic()
+    with open_link(zoo, "127.0.0.1:9") as link, pytest.raises(LinkLost):
+        link.call(request_)
+    assert time.monotonic() - start < 10
