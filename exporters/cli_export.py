@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         "bytes": file.bytes,
         "parameters": prepared.parameters,
         "macs": prepared.macs,
-        "inputs": msgspec.to_builtins(file.inputs),
-        "outputs": msgspec.to_builtins(file.outputs),
+        "inputs": [msgspec.to_builtins(tensor) for tensor in file.inputs],
+        "outputs": [msgspec.to_builtins(tensor) for tensor in file.outputs],
         "checks": rows(checks),
         "failed": [] if any(check.passed for check in checks) else [str(options.out)],
     }

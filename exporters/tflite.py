@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_edge_litert.interpreter import Interpreter
 
-from edge_runtime.errors import ModelError
+from edge_runtime.errors import ArgumentError, ModelError
 from edge_runtime.models.bundle import Tensor
 from exporters.quiet import quiet
 
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def export_tflite(reading: Reading, sample: Sample, path: Path) -> None:
-    """Write ``reading`` as a float32 TFLite file for inputs of exactly the sample's shapes."""
+    """Write ``reading`` as a float32 TFLite file for inputs of exactly the sample's shapes.
+
+    Raises ``ArgumentError`` for a kind whose shapes must vary.
+    """
+    if any(len(axes) > 1 for axes in reading.axes.values()):
+        raise ArgumentError(f"{path.name}: takes any number of patches, but TFLite has fixed shapes; export it to ONNX")
     with quiet():
         import litert_torch  # says much about optional parts that it does without
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from exporters.validate_samples import Sample
 
-TOLERANCE: dict[Precision, float] = {"fp32": 1e-5, "fp16": 1e-2, "int8": 1e-1}
-"""Largest difference allowed, as a share of the largest reference value of that output."""
+TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.2}
+"""Largest difference allowed, as a share of the largest reference value of that output.
+
+Of DeiT-Tiny on real photos the worst were 1e-5 for fp32 and 0.11 for int8; a runtime that computes nonsense is near 1.
+"""
 
 RUNTIMES: dict[str, tuple[Runtime, ...]] = {"onnx": ("onnxruntime",), "tflite": ("litert", "tflite-runtime")}
 """Runtimes that could take a format."""
