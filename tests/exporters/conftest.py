@@ -11,6 +11,9 @@ from edge_runtime.models import Bundle
 from exporters.bundle import build_bundle
 from exporters.networks.vit import VisionTransformer, VitConfig
 
+# Tiny networks gain nothing from a second thread, and where cores are shared its waiting costs minutes.
+torch.set_num_threads(1)
+
 SPEC = """
 name = "tiny"
 classes = ["cat", "dog", "bird"]
