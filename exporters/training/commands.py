@@ -10,7 +10,7 @@ import torch
 from edge_runtime.errors import ArgumentError
 from exporters.imagenette import IMAGENET_INDICES
 from exporters.networks import efficientnet_lite as lite
-from exporters.networks.catalogue import own_network
+from exporters.networks.catalogue import load_weights, own_network
 from exporters.training.loop import Recipe, train
 from exporters.training.photos import load_photos
 
@@ -24,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="train on an even sample of so many photos")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--teacher", type=Path, help="server-vit: DeiT-Tiny weights (.safetensors, official key names)")
+    parser.add_argument("--start", type=Path, help="weights to start from, of the same network")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        help="DeiT-Tiny weights, official key names: server-vit needs them, edge-vit learns where to look from them",
+    )
     parser.add_argument(
         "--model",
         metavar="MODULE:FACTORY",
@@ -40,6 +45,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     recipe = _recipe(options)
+    if options.start:
+        load_weights(recipe.model, options.start)
     photos, held_out = load_photos(options.photos, options.size, options.limit).split_for_tuning()
     train(recipe, photos, held_out, options.out, options.seed)
     return {"model": str(options.out / "model.pt"), "log": str(options.out / "log.jsonl")}
@@ -50,7 +57,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     if options.name == "edge-vit":
         from exporters.training.edge_vit import EdgeVit
 
-        return EdgeVit(len(IMAGENET_INDICES), **epochs)
+        return EdgeVit(len(IMAGENET_INDICES), options.teacher, **epochs)
     if options.name == "server-vit":
         from exporters.training.server_vit import ServerVit
 

@@ -19,16 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from exporters.networks.catalogue import load_weights
 from exporters.networks.vit import VisionTransformer, VitConfig
 from exporters.training.loop import Schedule, accuracy, device
 from exporters.training.photos import augment, normalise
+from exporters.training.teacher import MEAN, STD, deit_tiny
 
 if TYPE_CHECKING:
     from exporters.training.photos import Photos
 
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
 RATIOS = (1.0, 0.5)
 STATES_WEIGHT = 2.0
 
@@ -43,9 +41,7 @@ class ServerVit:
         self.model = VisionTransformer(config)
         self.schedule = Schedule(epochs=epochs, batch=64, learning_rate=2e-3, weight_decay=0.02)
         self.blockwise = blockwise
-        self.teacher = VisionTransformer(VitConfig())
-        load_weights(self.teacher, teacher)
-        self.teacher.to(device()).eval().requires_grad_(False)
+        self.teacher = deit_tiny(teacher).to(device())
         self.rows = torch.tensor(imagenet_classes)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:

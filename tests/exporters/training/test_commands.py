@@ -37,3 +37,16 @@ def test_server_vit_needs_a_teacher(photo_folder: Path, tmp_path: Path, capsys: 
     """The message names the option."""
     assert main(["train", "server-vit", "--photos", str(photo_folder), "--out", str(tmp_path)]) == 2
     assert "--teacher: server-vit needs DeiT-Tiny weights" in capsys.readouterr().err
+
+
+def test_training_starts_from_weights_it_is_given(
+    photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The result of one training is a start for the next; weights of another network are refused in one line."""
+    (tmp_path / "own_start_net.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    options = ["--photos", str(photo_folder), "--size", "32", "--model", "own_start_net:net", "--epochs", "1"]
+    assert main(["train", "patch-tolerant", *options, "--out", "first"]) == 0
+    assert main(["train", "patch-tolerant", *options, "--out", "second", "--start", "first/model.pt"]) == 0
+    assert main(["train", "edge-vit", "--photos", str(photo_folder), "--out", "x", "--start", "first/model.pt"]) == 2
+    assert "not the weights of this HybridVit" in capsys.readouterr().err

@@ -45,6 +45,19 @@ def test_edge_vit_steps(photos: Photos) -> None:
     _evaluate(recipe, photos)
 
 
+def test_edge_vit_learns_where_a_teacher_looks(photos: Photos, deit_weights: Path) -> None:
+    """With a teacher the class token's query and keys of the last layer have gradients of their own."""
+    from exporters.training.edge_vit import EdgeVit
+
+    torch.manual_seed(0)
+    alone, taught = EdgeVit(3), EdgeVit(3, deit_weights)
+    taught.model.load_state_dict(alone.model.state_dict())
+    for recipe in (alone, taught):
+        _step(recipe, photos)
+    grads = [recipe.model.blocks[-1].attn.qkv.weight.grad for recipe in (alone, taught)]
+    assert not torch.allclose(*grads)
+
+
 def test_server_vit_steps(photos: Photos, deit_weights: Path) -> None:
     """Both parts of the distillation, block by block and end to end, have gradients."""
     from exporters.training.server_vit import ServerVit
