@@ -115,7 +115,10 @@ def touchstone_rows() -> list[tuple[str, str, str]]:
     worst = found["largest_difference"]
     return [
         (
-            f"DeiT-Tiny, ONNX against PyTorch: logits; attention ({found['photos_compared']} photos)",
+            (
+                f"DeiT-Tiny, ONNX against PyTorch: logits (of up to {found['largest_logit']:.0f}); attention "
+                f"({found['photos_compared']} photos)"
+            ),
             f"{worst['logits']:.1e}; {worst['attention']:.1e}",
             TOUCHSTONE,
         ),
