@@ -136,8 +136,10 @@ def race_rows() -> list[tuple[str, str, str]]:
     """The fused call against what pip offers and against a copy of what it emits."""
     return [
         (
-            f"gate, selection, gather and packing in one call, {kept} patches, {classes} classes: × faster than "
-            "bottleneck + NumPy; × the time of a memcpy of its bytes",
+            (
+                f"gate, selection, gather and packing in one call, {kept} patches, {classes} classes: × faster than "
+                "bottleneck + NumPy; × the time of a memcpy of its bytes"
+            ),
             f"{composition}; {copied}",
             RACE,
         )
