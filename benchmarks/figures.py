@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_runtime.models import Bundle
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -45,6 +47,7 @@ def documents() -> dict[Path, str]:
             ("selection or gate", *(f"cost {cost:g}" for cost in COSTS)), [*zoo_orderings(), *deit_orderings()]
         ),
         ROOT / "docs" / "kernels.md": table(RACE_HEAD, fused_rows()),
+        ROOT / "zoo" / "README.md": table(ZOO_HEAD, zoo_rows()),
     }
 
 
@@ -179,6 +182,33 @@ def fused_rows() -> list[tuple[str, ...]]:
                 f"{composition['ratio']:.1f} ({low:.1f} to {high:.1f})",
                 f"{1 / memcpy['ratio']:.1f} ({1 / fastest:.1f} to {1 / slowest:.1f})",
                 f"{times['fused, new arrays every call']['ratio']:.2f}",
+            )
+        )
+    return rows
+
+
+ZOO_HEAD = ("model", "parameters", "million MACs", "files", "held-out training photos")
+CURVES = {
+    "edge-vit": "edge-vit-attention",
+    "edge-vit-layers": "edge-vit-attention",
+    "lite0-patch-tolerant": "patch-tolerant",
+    "vit-tokens": "server-vit",
+}
+
+
+def zoo_rows() -> list[tuple[str, ...]]:
+    """One row per model of the zoo."""
+    rows = []
+    for model in Bundle.load(ROOT / "zoo").manifest.models:
+        curve = (ROOT / "zoo" / "training" / f"{CURVES[model.name]}.jsonl").read_text().splitlines()
+        figures = {key: value for key, value in json.loads(curve[-1]).items() if key.startswith("accuracy")}
+        rows.append(
+            (
+                f"`{model.name}`",
+                f"{model.parameters:,}",
+                f"{model.macs / 1e6:.0f}",
+                ", ".join(f"{file.format} {file.precision} {file.bytes / 1e6:.1f} MB" for file in model.files),
+                ", ".join(f"{key.replace('_', ' ')} {value:.1%}" for key, value in figures.items()),
             )
         )
     return rows
