@@ -23,7 +23,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- made by benchmarks/figures.py -->", "<!-- end -->"
 
 EVALUATE = "`edge-runtime evaluate --data PHOTOS --json`"
-WITH_VIT = "`edge-runtime evaluate --data PHOTOS --server-model vit-tokens --json`"
+WITH_VIT = "`edge-runtime evaluate --data PHOTOS --server-model vit-tokens --limit 1000 --json`"
 TOUCHSTONE = "`python benchmarks/deit_touchstone.py --weights W --photos P`"
 RACE = "`python benchmarks/kernels.py`"
 
@@ -93,7 +93,7 @@ def evaluation_rows() -> list[tuple[str, str, str]]:
         rows.append(
             (
                 (
-                    f"bytes on the wire per photo, everything counted; × every photo as JPEG q{found['gate']['quality']}; "
+                    f"bytes on the wire per photo, both directions; × every photo as JPEG q{found['gate']['quality']}; "
                     f"× the smallest JPEG quality at that accuracy ({cheapest['sending'] if cheapest else 'none'})"
                 ),
                 (
