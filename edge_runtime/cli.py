@@ -173,7 +173,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from edge_runtime.evaluation import demo
-    from edge_runtime.evaluation.photos import open_frame
+    from edge_runtime.photos import open_frame
     from edge_runtime.systems.attention import Attention
     from edge_runtime.systems.driver import drive
 

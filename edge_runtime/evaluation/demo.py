@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from edge_runtime.codecs import image
 from edge_runtime.errors import PhotoError
-from edge_runtime.evaluation.photos import SUFFIXES, open_frame
 from edge_runtime.evaluation.pictures import html_page, triptych
 from edge_runtime.messages import Frame, Payload, Request
+from edge_runtime.photos import SUFFIXES, open_frame
 from edge_runtime.systems.attention import Attention
 from edge_runtime.systems.driver import drive
 from edge_runtime.systems.selection import Selection, patch_scores

@@ -10,9 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_runtime.evaluation.passes import WholePhoto, edge_pass, server_pass
-from edge_runtime.evaluation.photos import open_frame
 from edge_runtime.evaluation.points import Point, gated, ungated, wilson
 from edge_runtime.messages import Frame
+from edge_runtime.photos import open_frame
 from edge_runtime.systems.attention import Attention
 from edge_runtime.systems.driver import drive
 

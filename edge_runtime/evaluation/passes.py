@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from edge_runtime import kernels
 from edge_runtime.codecs import image, patches
-from edge_runtime.evaluation.photos import open_frame
 from edge_runtime.messages import Frame, Payload, Request
+from edge_runtime.photos import open_frame
 from edge_runtime.systems.selection import patch_scores, select
 
 if TYPE_CHECKING:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from edge_runtime.errors import PhotoError
+from edge_runtime.models.bundle import FrameSpec
+from edge_runtime.photos import open_frame, photo_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
+    from pathlib import Path
 
 TUNING_EVERY = 12
 """Every twelfth photo of the training split is never trained on: gates and thresholds are chosen there."""
@@ -53,45 +48,16 @@ def load_photos(source: Path, size: int = 224, limit: int | None = None) -> Phot
     Photos that are not ``size`` × ``size`` have their shorter side resized and are centre-cropped. ``limit`` keeps
     an even sample of that many photos.
     """
-    entries = sorted(_entries(source), key=lambda entry: entry[0])
-    if not entries:
-        raise PhotoError(f"{source}: no photo found; expected <class>/<name>.jpg inside a folder or tar file")
+    entries = photo_files(source)
     classes = tuple(sorted({name.split("/")[-2] for name, _ in entries}))
     if limit is not None and limit < len(entries):
         entries = [entries[i] for i in np.linspace(0, len(entries) - 1, limit).astype(int)]
+    frame = FrameSpec(size=size, patch=size, resize=size)
     pixels = np.empty((len(entries), size, size, 3), np.uint8)
     for i, (_, data) in enumerate(tqdm(entries, desc=f"reading {source.name}", unit="photo", mininterval=5)):
-        pixels[i] = _decode(data, size)
+        pixels[i] = open_frame(data, frame)
     labels = [classes.index(name.split("/")[-2]) for name, _ in entries]
     return Photos(torch.from_numpy(pixels), torch.tensor(labels), classes)
-
-
-def _entries(source: Path) -> Iterator[tuple[str, bytes]]:
-    suffixes = (".jpg", ".jpeg", ".png")
-    if source.is_dir():
-        for path in source.rglob("*"):
-            if path.suffix.lower() in suffixes:
-                yield path.relative_to(source.parent).as_posix(), path.read_bytes()
-        return
-    try:
-        with tarfile.open(source) as tar:
-            for member in tar:
-                if member.isfile() and member.name.lower().endswith(suffixes):
-                    file = tar.extractfile(member)
-                    assert file is not None  # noqa: S101 - isfile() was just asked
-                    yield member.name, file.read()
-    except (OSError, tarfile.TarError) as error:
-        raise PhotoError(f"{source}: cannot be read as a folder or tar file of photos ({error})") from error
-
-
-def _decode(data: bytes, size: int) -> NDArray[np.uint8]:
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    if image.size != (size, size):
-        scale = size / min(image.size)
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
-        left, top = (image.width - size) // 2, (image.height - size) // 2
-        image = image.crop((left, top, left + size, top + size))
-    return np.asarray(image)
 
 
 def augment(pixels: Tensor, generator: torch.Generator, *, smallest_crop: float) -> Tensor:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.errors import PhotoError
-from edge_runtime.evaluation.photos import labelled_photos, open_frame
+from edge_runtime.evaluation.photos import labelled_photos
 from edge_runtime.models.bundle import FrameSpec, GateSpec, Manifest
 
 MANIFEST = Manifest(
@@ -73,29 +73,3 @@ def test_an_unknown_class_folder_is_named(folder: Path) -> None:
     (folder / "bird" / "d.jpg").write_bytes(jpeg())
     with pytest.raises(PhotoError, match=r"'bird' is no class of this bundle; it knows n1, n2"):
         labelled_photos(folder, MANIFEST)
-
-
-@pytest.mark.parametrize("name", ["missing.tar", "text.tar"])
-def test_a_source_that_is_no_archive_is_named(tmp_path: Path, name: str) -> None:
-    """A missing file and a file that is no tar are one-line errors."""
-    (tmp_path / "text.tar").write_text("not a tar file")
-    with pytest.raises(PhotoError, match=name):
-        labelled_photos(tmp_path / name, MANIFEST)
-
-
-def test_a_folder_without_photos_says_what_it_expects(tmp_path: Path) -> None:
-    """An empty folder is an error, not an empty result."""
-    with pytest.raises(PhotoError, match="no photo found"):
-        labelled_photos(tmp_path, MANIFEST)
-
-
-def test_a_photo_becomes_a_frame_of_the_bundles_size() -> None:
-    """Whatever its size, it comes out square and three-channelled."""
-    assert open_frame(jpeg(), MANIFEST.frame).shape == (32, 32, 3)
-
-
-def test_a_file_that_is_no_picture_is_an_error(tmp_path: Path) -> None:
-    """The path is in the message."""
-    (tmp_path / "x.jpg").write_bytes(b"no picture")
-    with pytest.raises(PhotoError, match=r"x\.jpg"):
-        open_frame(tmp_path / "x.jpg", MANIFEST.frame)

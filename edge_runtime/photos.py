@@ -1,0 +1,60 @@
+"""Photos from a folder, a tar file or bytes, brought to a frame."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from edge_runtime import kernels
+from edge_runtime.errors import PhotoError
+from edge_runtime.kernels import Geometry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge_runtime.models.bundle import FrameSpec
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def open_frame(source: str | Path | bytes, spec: FrameSpec) -> NDArray[np.uint8]:
+    """Decode a photo (a path or a file's bytes) and bring it to the bundle's frame, uint8 ``[size, size, 3]``."""
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        name = "photo" if isinstance(source, bytes) else source
+        raise PhotoError(f"{name}: cannot be read as a picture ({error})") from error
+    geometry = Geometry(size=spec.size, resize=spec.resize, interpolation=spec.interpolation)
+    return kernels.frame(np.ascontiguousarray(pixels), geometry)
+
+
+def photo_files(source: Path) -> list[tuple[str, bytes]]:
+    """Name, ``…/<class>/<photo>``, and bytes of every photo in a folder or tar file, sorted by name.
+
+    Raises ``PhotoError`` when there is none.
+    """
+    files = sorted(_from_folder(source) if source.is_dir() else _from_tar(source))
+    if not files:
+        raise PhotoError(f"{source}: no photo found; expected <class>/<name>.jpg inside a folder or tar file")
+    return files
+
+
+def _from_folder(source: Path) -> list[tuple[str, bytes]]:
+    paths = [path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES]
+    return [(path.relative_to(source.parent).as_posix(), path.read_bytes()) for path in paths]
+
+
+def _from_tar(source: Path) -> list[tuple[str, bytes]]:
+    try:
+        with tarfile.open(source) as tar:
+            members = [m for m in tar if m.isfile() and m.name.lower().endswith(SUFFIXES) and "/" in m.name]
+            return [(member.name, file.read()) for member in members if (file := tar.extractfile(member))]
+    except (OSError, tarfile.TarError) as error:
+        raise PhotoError(f"{source}: cannot be read as a folder or tar file of photos ({error})") from error
