@@ -2,9 +2,10 @@
 
     python benchmarks/choose_gate.py --data TRAIN [--json OUT]
 
-The gate is the paper's, on min-entropy. The rule: of all η and sums of attention tried, the most accurate whose cost is at most 0.32 and whose bytes on the
-wire are at most 0.40 of every photo as JPEG of the same quality; of equals the one with the fewest bytes. Some 800
-photos cannot tell half a point from one, so spending what is allowed is safer than taking the cheapest that looks good.
+The gate is the paper's, on min-entropy. The rule: of all η and sums of attention tried, the most accurate whose cost is
+at most 0.32 and whose bytes on the wire are at most 0.40 of every photo as JPEG of the same quality; of equals the one
+with the fewest bytes. Some 800 photos cannot tell half a point from one, so spending what is allowed is safer than
+taking the cheapest that looks good.
 """
 
 from __future__ import annotations
