@@ -40,7 +40,18 @@ def export_onnx(reading: Reading, sample: Sample, path: Path) -> None:
         )
     assert program is not None  # noqa: S101 - with dynamo=True there always is one
     program.save(path, external_data=False)
+    forget_origin(path)
     check_versions(path)
+
+
+def forget_origin(path: Path) -> None:
+    """Drop the exporter's notes on where each node came from, which hold paths of the exporting machine."""
+    model = onnx.load(path)
+    graph = model.graph
+    for noted in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        noted.doc_string = ""
+        del noted.metadata_props[:]
+    onnx.save(model, path)
 
 
 def check_versions(path: Path) -> None:

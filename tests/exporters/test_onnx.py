@@ -75,3 +75,11 @@ def test_every_matrix_is_an_output(tmp_path: Path, tiny_vit: VisionTransformer) 
     (attention,) = ort.InferenceSession(tmp_path / "layers.onnx").run(["attention"], image)
     assert attention.shape == (1, 2, 2, 5, 5)
     np.testing.assert_allclose(attention, reading.answer(image)["attention"], atol=1e-5)
+
+
+def test_a_file_says_nothing_of_the_machine_that_wrote_it(tmp_path: Path, tiny_vit: VisionTransformer) -> None:
+    """The exporter's stack traces, with their paths, are gone."""
+    reading = read_as("vit-attention", tiny_vit)
+    (image, *_) = samples_of("vit-attention", synthetic_photos(tiny_vit.config.image_size, 1), MEAN, STD, 16)
+    export_onnx(reading, image, tmp_path / "plain.onnx")
+    assert str(Path(__file__).parents[2]).encode() not in (tmp_path / "plain.onnx").read_bytes()
