@@ -83,11 +83,6 @@ def check_runtime(
     return Check(file.path, file.precision, runtime, difference, limit, float(np.mean(same)))
 
 
-def _labels(answer: Sample) -> list[int]:
-    labels: list[int] = answer["logits"].argmax(1).tolist()
-    return labels
-
-
 def _twice(arrays: Sample) -> Sample:
     """A batch of two: exporters have been seen to bake in a batch of one that was declared to vary."""
     return {name: np.concatenate([array, array]) for name, array in arrays.items()}

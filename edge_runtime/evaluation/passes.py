@@ -6,7 +6,6 @@ operating points costs no more than its distinct payloads.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -49,14 +48,13 @@ class EdgePass:
 
 @dataclass(frozen=True)
 class ServerPass:
-    """What came of sending every photo one way, each ``[photos]``; ``latency_ms`` is encoding plus round trip."""
+    """What came of sending every photo one way, each ``[photos]``."""
 
     name: str
     correct: NDArray[np.bool_]
     patches: NDArray[np.int64]
     payload_bytes: NDArray[np.int64]
     wire_bytes: NDArray[np.int64]
-    latency_ms: NDArray[np.float64]
 
 
 class Sending(Protocol):
@@ -139,21 +137,18 @@ def server_pass(
     """Send every photo one way and record what came back and what it cost."""
     rows = []
     for photo, shown in _frames(photos, frame, sending.name):
-        start = time.perf_counter()
         payload, count = sending.payload(shown.id, shown.pixels)
         before = link.wire_bytes()
         reply = link.call(Request("evaluate", shown.id, payload, model))
-        taken_ms = (time.perf_counter() - start) * 1e3
         correct = int(np.argmax(reply.probabilities)) == photo.label
-        rows.append((correct, count, len(payload.data), link.wire_bytes() - before, taken_ms))
-    correct_, count_, payload_, wire_, latency_ = zip(*rows, strict=True)
+        rows.append((correct, count, len(payload.data), link.wire_bytes() - before))
+    correct_, count_, payload_, wire_ = zip(*rows, strict=True)
     return ServerPass(
         sending.name,
         np.array(correct_),
         np.array(count_),
         np.array(payload_),
         np.array(wire_),
-        np.array(latency_),
     )
 
 

@@ -10,7 +10,7 @@ height shrinks much more than the width, which moves some bytes; a model's input
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -36,13 +36,10 @@ class Geometry:
     size: int = 224
     resize: int | None = None
     interpolation: Filter = "bicubic"
-    crop: Literal["center"] = "center"
 
     def __post_init__(self) -> None:
         checks.integer("size", self.size, 1, MAX_SIDE)
         _check_filter("interpolation", self.interpolation)
-        if self.crop != "center":
-            raise ArgumentError(f"crop: {self.crop!r} is unknown, use 'center'")
         if self.resize is not None:
             checks.integer("resize", self.resize, self.size, MAX_SIDE)
 

@@ -24,7 +24,6 @@ SENT = ServerPass(
     patches=np.array([10, 20, 30, 40]),
     payload_bytes=np.array([100, 200, 300, 400]),
     wire_bytes=np.array([150, 250, 350, 450]),
-    latency_ms=np.array([1.0, 1.0, 1.0, 1.0]),
 )
 
 

@@ -122,7 +122,6 @@ ONES = np.ones(3, np.float32)
         (lambda: kernels.resize(IMAGE, (1, 1), box=(0, 0, float("nan"), 8)), "box: (0, 0, nan, 8)"),
         (lambda: kernels.Geometry(224, 200), "resize: 200 is outside 224.."),
         (lambda: kernels.Geometry(interpolation="nearest"), "interpolation: 'nearest' is unknown"),
-        (lambda: kernels.Geometry(crop="top"), "crop: 'top' is unknown"),
         (lambda: kernels.normalise(IMAGE, [0, 0, 0], ONES), "mean: got list"),
         (lambda: kernels.normalise(IMAGE, ONES, 0 * ONES), "mean, std:"),
         (lambda: kernels.normalise(IMAGE, ONES * np.nan, ONES), "mean, std:"),
