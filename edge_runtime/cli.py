@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edge_runtime import kernels
-from edge_runtime.errors import ArgumentError, EdgeRuntimeError
+from edge_runtime.errors import ArgumentError, BundleError, EdgeRuntimeError
 from edge_runtime.messages import Frame
 from edge_runtime.models import Bundle, installed_runtimes
 from edge_runtime.models.bundle import GateSpec
@@ -108,6 +108,7 @@ def _load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
     from edge_runtime.systems.edge import EdgeModel
 
     bundle = Bundle.load(options.bundle)
+    gate = _gate(bundle, options)
     edge = EdgeModel(
         bundle,
         options.edge_model,
@@ -115,13 +116,15 @@ def _load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
         precision=options.precision,
         threads=options.threads,
     )
-    return bundle, edge, _gate(bundle.gate, options)
+    return bundle, edge, gate
 
 
-def _gate(default: GateSpec, options: argparse.Namespace) -> GateSpec:
+def _gate(bundle: Bundle, options: argparse.Namespace) -> GateSpec:
     given = {name: getattr(options, name) for name in GateSpec.__struct_fields__ if getattr(options, name) is not None}
+    if bundle.gate is None and not {"eta", "delta"} <= given.keys():
+        raise BundleError(f"{bundle.folder}: has no gate; give --eta and --delta")
     try:
-        return msgspec.convert(msgspec.to_builtins(default) | given, GateSpec)
+        return msgspec.convert(msgspec.to_builtins(bundle.gate or {}) | given, GateSpec)
     except msgspec.ValidationError as error:
         raise ArgumentError(f"gate: {error}") from error
 

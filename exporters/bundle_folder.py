@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import tomli_w
 
 from edge_runtime.errors import BundleError
-from edge_runtime.models.bundle import MANIFEST, Bundle, Manifest
+from edge_runtime.models.bundle import MANIFEST, Bundle, Manifest, Role, files_of, toml_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Half = Literal["device", "server", "both"]
-SIDES: dict[Half, frozenset[str]] = {
+SIDES: dict[Half, frozenset[Role]] = {
     "device": frozenset({"edge"}),
     "server": frozenset({"server"}),
     "both": frozenset({"edge", "server"}),
@@ -36,9 +36,7 @@ def write_bundle(manifest: Manifest, files: Path, out: Path, half: Half, keep: P
     replaced) or the file ``keep``, a spec that lies beside its own bundle; anything else is refused.
     """
     source = Bundle(files, manifest)
-    contents = {
-        file.path: source.read(file) for model in manifest.models if model.role in SIDES[half] for file in model.files
-    }
+    contents = {name: source.read(file) for name, file in files_of(manifest, SIDES[half]).items()}
     manifest = msgspec.structs.replace(manifest, half=half)
     old = check_replaceable(out, keep)
     out.mkdir(parents=True, exist_ok=True)
@@ -47,26 +45,19 @@ def write_bundle(manifest: Manifest, files: Path, out: Path, half: Half, keep: P
         (out / name).unlink(missing_ok=True)
     for name, data in contents.items():
         (out / name).write_bytes(data)
-    (out / MANIFEST).write_text(tomli_w.dumps(_plain(manifest)))
+    (out / MANIFEST).write_text(tomli_w.dumps(toml_table(manifest)))
     return manifest
 
 
 def check_replaceable(out: Path, keep: Path | None = None) -> tuple[str, ...]:
-    """Model files of the bundle that ``out`` holds and a new one replaces; ``BundleError`` if it holds other things."""
+    """Files of the bundle that ``out`` holds and a new one replaces; ``BundleError`` if it holds other things."""
     if not out.exists():
         return ()
     if not out.is_dir():
         raise BundleError(f"--out {out}: is a file; give a folder")
     if (out / MANIFEST).exists():
-        return tuple(file.path for model in Bundle.load(out).manifest.models for file in model.files)
+        return tuple(files_of(Bundle.load(out).manifest))
     foreign = sorted(path.name for path in out.iterdir() if keep is None or path.resolve() != keep.resolve())
     if foreign:
         raise BundleError(f"--out {out}: holds {foreign[0]} and is not a bundle; give a new or empty folder")
     return ()
-
-
-def _plain(manifest: Manifest) -> dict[str, Any]:
-    """TOML has no null: what is not set is left out."""
-    table: dict[str, Any] = msgspec.to_builtins(manifest)
-    table["frame"] = {key: value for key, value in table["frame"].items() if value is not None}
-    return table

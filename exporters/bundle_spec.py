@@ -8,10 +8,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_runtime.errors import BundleError
-from edge_runtime.models.bundle import FrameSpec, GateSpec, Kind, Positive, Precision, Role, Triple
+from edge_runtime.models.bundle import FrameSpec, GateSpec, Positive, Precision, Role, Triple
 
 PlainName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
 Format = Literal["onnx", "tflite"]
+WholeKind = Literal["vit-attention", "vit-tokens", "cnn-filled"]
+"""Kinds of models that are exported whole; `edge-export split` writes the others."""
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +52,7 @@ class ModelEntry(NetworkEntry, frozen=True, kw_only=True):
 
     name: PlainName
     role: Role
-    kind: Kind
+    kind: WholeKind
     mean: Triple
     std: Triple
     files: Annotated[tuple[FileEntry, ...], msgspec.Meta(min_length=1)]

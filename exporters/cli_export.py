@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from edge_runtime.errors import ArgumentError
-from edge_runtime.models.bundle import FrameSpec, Kind, Precision
-from exporters.bundle_spec import FileEntry, ModelEntry
+from edge_runtime.models.bundle import FrameSpec, Precision
+from exporters.bundle_spec import FileEntry, ModelEntry, WholeKind
 from exporters.cli_validate import rows
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `edge-export onnx` and `edge-export tflite`."""
     add = parser.add_argument
     add("--network", required=True, help="hybrid, vit, efficientnet-lite0|1|2, or one's own MODULE:FACTORY")
-    add("--kind", choices=get_args(Kind), required=True, help="what the file maps to what, see docs/formats/bundle.md")
+    add("--kind", choices=get_args(WholeKind), required=True, help="inputs and outputs, see docs/formats/bundle.md")
     add("--weights", help="state dict, .safetensors or .pt")
     add("--out", type=Path, required=True, help="file to write")
     add("--precision", choices=get_args(Precision), default="fp32")

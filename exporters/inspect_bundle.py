@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_runtime.models.bundle import MANIFEST, Bundle
+from edge_runtime.models.bundle import MANIFEST, Bundle, ModelFile, files_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,13 +40,12 @@ def describe_bundle(folder: Path) -> dict[str, object]:
         "files": [
             {
                 "file": file.path,
-                "precision": file.precision,
+                "precision": file.precision if isinstance(file, ModelFile) else "-",
                 "bytes": file.bytes,
-                "runtimes": list(file.runtimes),
+                "runtimes": list(file.runtimes) if isinstance(file, ModelFile) else [],
                 "here": "yes" if (folder / file.path).exists() else "no",
                 "sha256": file.sha256,
             }
-            for model in manifest.models
-            for file in model.files
+            for file in files_of(manifest).values()
         ],
     }

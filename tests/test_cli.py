@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+import tomli_w
 from PIL import Image
 
 from edge_runtime.cli import main
 from edge_runtime.models import Bundle
+from edge_runtime.models.bundle import toml_table
 
 ROOT = Path(__file__).parents[1]
 ZOO = str(ROOT / "zoo")
@@ -159,3 +163,14 @@ def test_an_error_is_one_line_that_says_what_to_do(
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_a_bundle_without_a_gate_needs_one(
+    one: str, tmp_path: Path, zoo: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message names the options that make one."""
+    manifest = msgspec.structs.replace(zoo.manifest, gate=None)
+    shutil.copytree(zoo.folder, tmp_path / "bundle")
+    (tmp_path / "bundle" / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))
+    assert main(["run", one, "--bundle", str(tmp_path / "bundle"), "--eta", "0.2"]) == 2
+    assert "has no gate; give --eta and --delta\n" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from edge_runtime.models.tflite import MODULES, TfliteModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -54,7 +55,7 @@ def open_model(
     for file in spec.files:
         for candidate in wanted:
             if candidate in file.runtimes and precision in (None, file.precision):
-                return load_model(bundle.read(file), file, candidate, threads)
+                return load_model(bundle.source(file), file, candidate, threads)
     offered = ", ".join(f"{file.precision} for {'/'.join(file.runtimes)}" for file in spec.files)
     raise ModelError(
         f"{spec.name}: no file for runtime {'/'.join(wanted) or 'none installed'}, precision {precision or 'any'}; "
@@ -62,11 +63,11 @@ def open_model(
     )
 
 
-def load_model(data: bytes, file: ModelFile, runtime: Runtime, threads: int = 1) -> Model:
-    """Load a model file's bytes into one runtime."""
+def load_model(source: bytes | Path, file: ModelFile, runtime: Runtime, threads: int = 1) -> Model:
+    """Load a model file, its bytes or (as one with weights beside it must be) its path, into one runtime."""
     try:
         if runtime == "onnxruntime":
-            return OnnxModel(data, file, threads)
-        return TfliteModel(data, file, threads, runtime)
+            return OnnxModel(source, file, threads)
+        return TfliteModel(source, file, threads, runtime)
     except ImportError as error:
         raise ModelError(f"{runtime} is not installed ({error}); `pip install edge-runtime[{runtime}]`") from error

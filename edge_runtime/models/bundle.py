@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from edge_runtime.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FORMAT = 1
 MANIFEST = "bundle.toml"
@@ -22,7 +25,7 @@ MANIFEST = "bundle.toml"
 Role = Literal["edge", "server"]
 Runtime = Literal["onnxruntime", "litert", "tflite-runtime"]
 Precision = Literal["fp32", "fp16", "int8"]
-Kind = Literal["vit-attention", "vit-tokens", "cnn-filled"]
+Kind = Literal["vit-attention", "vit-tokens", "cnn-filled", "cnn-prefix", "cnn-suffix"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Triple = tuple[float, float, float]
 
@@ -73,8 +76,19 @@ class Tensor(_Table, frozen=True):
     dtype: str = "float32"
 
 
+class StoredFile(_Table, frozen=True):
+    """A file of the bundle that is no model itself."""
+
+    path: str
+    sha256: str
+    bytes: Positive
+
+
 class ModelFile(_Table, frozen=True):
-    """One exported file and the runtimes it was run in and agreed with PyTorch."""
+    """One exported file and the runtimes it was run in and agreed with the original network.
+
+    ``weights`` is the external data of an ONNX file, which several files may share.
+    """
 
     path: str
     format: Literal["onnx", "tflite"]
@@ -84,6 +98,7 @@ class ModelFile(_Table, frozen=True):
     bytes: Positive
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    weights: StoredFile | None = None
 
 
 class ModelSpec(_Table, frozen=True):
@@ -91,7 +106,8 @@ class ModelSpec(_Table, frozen=True):
 
     Kinds: ``vit-attention`` maps ``image`` to ``logits`` and ``attention`` (class-token row of the last layer
     ``[1, heads, tokens]``, or every matrix ``[1, layers, heads, tokens, tokens]``); ``vit-tokens`` maps ``patches``
-    and ``positions`` to ``logits``; ``cnn-filled`` maps ``image``, missing patches filled with ``mean``, to ``logits``.
+    and ``positions`` to ``logits``; ``cnn-filled`` maps ``image``, missing patches filled with ``mean``, to ``logits``;
+    ``cnn-prefix`` maps ``image`` to ``features``, which ``cnn-suffix`` maps to ``logits``.
     """
 
     name: str
@@ -104,8 +120,25 @@ class ModelSpec(_Table, frozen=True):
     files: tuple[ModelFile, ...]
 
 
+class SplitSpec(_Table, frozen=True):
+    """One cut through a network: ``prefix`` is the edge model before ``tensor``, ``suffix`` the server model behind it.
+
+    ``cut`` is its short name, ``tensor`` the one in the original graph; ``tables`` are the feature codec's.
+    """
+
+    network: str
+    cut: str
+    tensor: str
+    prefix: str
+    suffix: str
+    tables: StoredFile
+
+
 class Manifest(_Table, frozen=True):
-    """The whole of ``bundle.toml``. ``class_folders`` names, in class order, the folders of labelled data sets."""
+    """The whole of ``bundle.toml``. ``class_folders`` names, in class order, the folders of labelled data sets.
+
+    ``default_split`` is a cut's name; a bundle without ``splits`` has none.
+    """
 
     format: int
     name: str
@@ -117,18 +150,45 @@ class Manifest(_Table, frozen=True):
     default_server_model: str
     frame: FrameSpec
     models: tuple[ModelSpec, ...]
-    gate: GateSpec
+    gate: GateSpec | None = None
     class_folders: tuple[str, ...] = ()
+    splits: tuple[SplitSpec, ...] = ()
+    default_split: str = ""
+
+
+def toml_table(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as ``bundle.toml`` has it, without what equals its default.
+
+    So a field that is added later, with a default, leaves the hashes of older bundles as they are. (msgspec's own
+    ``omit_defaults`` compares by identity, which tells a decoded "float32" from the default.)
+    """
+    table: dict[str, Any] = _plain(manifest)
+    return table
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not isinstance(value, _Table):
+        return value
+    given = {field.name: (getattr(value, field.name), field.default) for field in msgspec.structs.fields(value)}
+    return {name: _plain(item) for name, (item, default) in given.items() if item != default}
 
 
 def manifest_hash(manifest: Manifest) -> str:
     """The sha256 that ties both halves: over everything but the hash itself, the half and the device's thresholds."""
-    tied = {
-        field: getattr(manifest, field)
-        for field in manifest.__struct_fields__
-        if field not in {"hash", "half", "gate", "created_by"}
-    }
+    free = {"hash", "half", "gate", "created_by"}
+    tied = {key: value for key, value in toml_table(manifest).items() if key not in free}
     return hashlib.sha256(msgspec.json.encode(tied, order="sorted")).hexdigest()
+
+
+def files_of(manifest: Manifest, roles: Collection[Role] = ("edge", "server")) -> dict[str, ModelFile | StoredFile]:
+    """Files by path that the models of ``roles`` need, and the tables of every cut, which both sides need."""
+    files: list[ModelFile | StoredFile] = [split.tables for split in manifest.splits]
+    for model in manifest.models:
+        for file in model.files if model.role in roles else ():
+            files += [file, file.weights] if file.weights else [file]
+    return {file.path: file for file in files}
 
 
 class Bundle:
@@ -170,8 +230,26 @@ class Bundle:
         known = ", ".join(model.name for model in self.models(role)) or "none"
         raise BundleError(f"{self.folder}: no {role} model named {wanted!r}; it has {known}")
 
-    def read(self, file: ModelFile) -> bytes:
-        """The bytes of a model file, its sha256 checked."""
+    def split(self, cut: str = "") -> SplitSpec:
+        """The cut of that name, or the default one."""
+        wanted = cut or self.manifest.default_split
+        for split in self.manifest.splits:
+            if split.cut == wanted:
+                return split
+        known = ", ".join(split.cut for split in self.manifest.splits)
+        has = f"it has {known}" if known else "it has none; write one with `edge-export split`"
+        raise BundleError(f"{self.folder}: no cut named {wanted!r}; {has}")
+
+    def source(self, file: ModelFile) -> bytes | Path:
+        """What a runtime loads: the file's bytes, or its path where weights lie beside it; every sha256 is checked."""
+        data = self.read(file)
+        if file.weights is None:
+            return data
+        self.read(file.weights)
+        return self.folder / file.path
+
+    def read(self, file: ModelFile | StoredFile) -> bytes:
+        """The bytes of a file, its sha256 checked."""
         path = self.folder / file.path
         try:
             data = path.read_bytes()
@@ -194,7 +272,21 @@ def _check(path: Path, manifest: Manifest) -> None:
     for role, name in (("edge", manifest.default_edge_model), ("server", manifest.default_server_model)):
         if (role, name) not in names:
             raise BundleError(f"{path}: default_{role}_model {name!r} is not among its models")
-    for model in manifest.models:
-        for file in model.files:
-            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", file.path):
-                raise BundleError(f"{path}: {file.path!r} is not a plain file name")
+    for name in files_of(manifest):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+            raise BundleError(f"{path}: {name!r} is not a plain file name")
+    _check_splits(path, manifest)
+
+
+def _check_splits(path: Path, manifest: Manifest) -> None:
+    kinds = {(model.role, model.name): model.kind for model in manifest.models}
+    for split in manifest.splits:
+        if kinds.get(("edge", split.prefix)) != "cnn-prefix":
+            raise BundleError(f"{path}: cut {split.cut}: {split.prefix!r} is not among its cnn-prefix edge models")
+        if kinds.get(("server", split.suffix)) != "cnn-suffix":
+            raise BundleError(f"{path}: cut {split.cut}: {split.suffix!r} is not among its cnn-suffix server models")
+    cuts = [split.cut for split in manifest.splits]
+    if len(set(cuts)) < len(cuts):
+        raise BundleError(f"{path}: two cuts have the same name, of {', '.join(cuts)}")
+    if manifest.default_split not in (cuts or [""]):
+        raise BundleError(f"{path}: default_split {manifest.default_split!r} is not among its cuts")

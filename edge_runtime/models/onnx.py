@@ -8,6 +8,7 @@ from edge_runtime.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ class OnnxModel:
 
     runtime = "onnxruntime"
 
-    def __init__(self, data: bytes, file: ModelFile, threads: int) -> None:
+    def __init__(self, source: bytes | Path, file: ModelFile, threads: int) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -29,7 +30,7 @@ class OnnxModel:
         # A spinning second thread costs more than it brings where cores are shared, as on a device they are.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session: Any = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session: Any = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no public base
             raise ModelError(f"{file.path}: onnxruntime {ort.__version__} cannot load it ({error})") from error
         self._inputs = {tensor.name: tensor.tensor for tensor in file.inputs}

@@ -11,6 +11,7 @@ from edge_runtime.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -23,10 +24,11 @@ class TfliteModel:
     """One interpreter with fixed shapes."""
 
     def __init__(
-        self, data: bytes, file: ModelFile, threads: int, runtime: Literal["litert", "tflite-runtime"]
+        self, source: bytes | Path, file: ModelFile, threads: int, runtime: Literal["litert", "tflite-runtime"]
     ) -> None:
         self.runtime = runtime
         interpreter = importlib.import_module(MODULES[runtime]).Interpreter
+        data = source if isinstance(source, bytes) else source.read_bytes()
         try:
             self._interpreter = interpreter(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import tomli_w
 
 from edge_runtime.errors import BundleError
 from edge_runtime.models import Bundle
-from edge_runtime.models.bundle import manifest_hash
+from edge_runtime.models.bundle import Manifest, SplitSpec, StoredFile, manifest_hash, toml_table
 
 
 @pytest.fixture
@@ -69,3 +70,62 @@ def test_both_halves_and_new_thresholds_keep_the_hash(zoo: Bundle) -> None:
     first = manifest.models[0]
     other = msgspec.structs.replace(manifest, models=(msgspec.structs.replace(first, macs=1), *manifest.models[1:]))
     assert manifest_hash(other) != manifest.hash
+
+
+def test_what_equals_its_default_counts_as_absent(zoo: Bundle) -> None:
+    """A default that is written out gives the same table and hash, so later fields leave older hashes alone."""
+    given = msgspec.to_builtins(zoo.manifest)
+    assert given["models"][0]["files"][0]["inputs"][0]["dtype"] == "float32"
+    decoded = msgspec.convert(msgspec.json.decode(msgspec.json.encode(given)), Manifest, strict=False)
+    assert toml_table(decoded) == toml_table(zoo.manifest)
+    assert manifest_hash(decoded) == zoo.hash
+    assert "interpolation" not in toml_table(zoo.manifest)["frame"]
+
+
+def test_a_bundle_without_cuts_says_so(zoo: Bundle) -> None:
+    """The message names the command that writes them."""
+    with pytest.raises(BundleError, match=r"no cut named ''; it has none; write one with `edge-export split`"):
+        zoo.split()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prefix": "edge-vit"}, "cut middle: 'edge-vit' is not among its cnn-prefix edge models"),
+        ({"suffix": "whole"}, "cut middle: 'whole' is not among its cnn-suffix server models"),
+        ({"tables": StoredFile("../tables", "0", 1)}, "'../tables' is not a plain file name"),
+        ({"cut": "end"}, "default_split 'middle' is not among its cuts"),
+    ],
+)
+def test_a_cut_that_does_not_hold_together_is_named(copy: Path, change: dict[str, object], message: str) -> None:
+    """Both halves of a cut must be there, with the right kinds."""
+    manifest = split_manifest(Bundle.load(copy).manifest)
+    split = msgspec.structs.replace(manifest.splits[0], **change)
+    write(copy, msgspec.structs.replace(manifest, splits=(split,)))
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copy)
+
+
+def test_a_cut_is_found_by_name_or_default(copy: Path) -> None:
+    """Another name is answered with those there are."""
+    write(copy, split_manifest(Bundle.load(copy).manifest))
+    bundle = Bundle.load(copy)
+    assert bundle.split() == bundle.split("middle")
+    with pytest.raises(BundleError, match="no cut named 'end'; it has middle"):
+        bundle.split("end")
+
+
+def split_manifest(manifest: Manifest) -> Manifest:
+    """The zoo's manifest with a cut called middle, whose halves have the files of other models."""
+    prefix = msgspec.structs.replace(manifest.models[0], name="net.middle", kind="cnn-prefix")
+    suffix = msgspec.structs.replace(manifest.models[-1], name="net.middle", kind="cnn-suffix")
+    tables = StoredFile("net.middle.tables", "0" * 64, 1)
+    split = SplitSpec("net", "middle", "relu_5", "net.middle", "net.middle", tables)
+    models = (*manifest.models, prefix, suffix)
+    return msgspec.structs.replace(manifest, models=models, splits=(split,), default_split="middle")
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest with its right hash."""
+    manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
+    (folder / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))

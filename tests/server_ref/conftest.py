@@ -13,7 +13,16 @@ import pytest
 import tomli_w
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_runtime.models.bundle import FrameSpec, GateSpec, Manifest, ModelFile, ModelSpec, Tensor, manifest_hash
+from edge_runtime.models.bundle import (
+    FrameSpec,
+    GateSpec,
+    Manifest,
+    ModelFile,
+    ModelSpec,
+    Tensor,
+    manifest_hash,
+    toml_table,
+)
 from server_ref.backend import Backend
 
 if TYPE_CHECKING:
@@ -97,9 +106,7 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gate=GateSpec(eta=0.5, delta=0.9),
     )
     manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
-    without_none = {k: v for k, v in msgspec.to_builtins(manifest).items() if v is not None}
-    without_none["frame"] = {k: v for k, v in without_none["frame"].items() if v is not None}
-    (folder / "bundle.toml").write_text(tomli_w.dumps(without_none))
+    (folder / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))
     return folder
 
 
