@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edge_runtime.errors import ArgumentError, EdgeRuntimeError
 from edge_runtime.models import Bundle
 from edge_runtime.transport import ServerTls
-from server_ref.backend import Backend
+from server_ref.backend import MAX_BATCH, Backend
 from server_ref.server import Server
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=50151, help="0 picks a free one (default: %(default)s)")
     serve.add_argument("--model", default="", metavar="NAME", help="serve this model alone (default: all, loaded)")
     serve.add_argument("--threads", type=int, default=1, help="threads of one model (default: %(default)s)")
+    serve.add_argument("--max-batch", type=int, default=MAX_BATCH, help="requests in one run (default: %(default)s)")
     serve.add_argument("--workers", type=int, default=16, help="requests taken at a time (default: %(default)s)")
     serve.add_argument("--tls-cert", type=Path, metavar="PEM", help="the server's certificate chain")
     serve.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
@@ -53,16 +54,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> None:
     tls = _tls(arguments)
-    for name in ("threads", "workers"):
+    for name in ("threads", "max_batch", "workers"):
         if getattr(arguments, name) < 1:
-            raise ArgumentError(f"--{name}: {getattr(arguments, name)} is less than 1")
+            raise ArgumentError(f"--{name.replace('_', '-')}: {getattr(arguments, name)} is less than 1")
     if not 0 <= arguments.port <= 65535:
         raise ArgumentError(f"--port: {arguments.port} is outside 0..65535")
     if tls is None and not _is_loopback(arguments.host):
         print(f"edge-server: {arguments.host} is reachable by others without TLS, see --tls-cert", file=sys.stderr)
     # Blocked before any thread starts, so that every thread leaves them to the wait below.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    backend = Backend.open(Bundle.load(arguments.bundle), arguments.model, arguments.threads)
+    bundle = Bundle.load(arguments.bundle)
+    backend = Backend.open(bundle, arguments.model, arguments.threads, arguments.max_batch)
     server = Server(backend, arguments.host, arguments.port, tls=tls, workers=arguments.workers)
     models = list(backend.description.models)
     _say(arguments.json, "ready", f"serving {', '.join(models)}", address=server.address, models=models)

@@ -1,4 +1,4 @@
-"""From a picture to probabilities: one predictor per kind of server model."""
+"""From payloads to logits: one predictor per kind of server model, which says what payloads it takes."""
 
 from __future__ import annotations
 
@@ -7,69 +7,120 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from edge_runtime import kernels
-from edge_runtime.errors import ArgumentError, ModelError
+from edge_runtime.errors import BundleError
+from edge_runtime.models import open_model
+from server_ref.handlers import HANDLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from edge_runtime.models import Model, ModelSpec
+    from edge_runtime.messages import Payload, PayloadKind
+    from edge_runtime.models import Bundle, Model, ModelSpec
+    from edge_runtime.models.bundle import FrameSpec
     from server_ref.picture import Picture
+
+    Inputs = dict[str, NDArray[Any]]
 
 
 class Predictor(Protocol):
-    """Answers one picture at a time; never called by two threads at once."""
+    """One served model.
 
-    def predict(self, picture: Picture) -> NDArray[np.float32]:
-        """Probabilities float32 ``[classes]``."""
+    ``kinds`` are the payloads it takes, ``max_bytes`` is what a sensible one weighs at most. ``batches`` says whether
+    one run may answer several requests.
+    """
+
+    kinds: tuple[PayloadKind, ...]
+    max_bytes: int
+    batches: bool
+
+    def decode(self, payload: Payload) -> Inputs:
+        """The model's inputs, with a leading dimension of 1; raises PayloadError. May be called by many threads."""
+
+    def logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+        """Logits float32 ``[len(inputs), classes]`` from one run; never called by two threads at once."""
 
 
-class VitPredictor:
-    """A vision transformer that looks at the received tokens only (kind ``vit-tokens``)."""
+class _PicturePredictor:
+    """What the predictors that look at pictures share."""
 
-    def __init__(self, model: Model, spec: ModelSpec) -> None:
+    kinds: tuple[PayloadKind, ...] = ("image", "patches")
+
+    def __init__(self, model: Model, spec: ModelSpec, frame: FrameSpec) -> None:
+        self.batches = _has_free_batch(model, spec)
+        self.max_bytes = 3 * frame.size**2
         self._model = model
+        self._frame = frame
         self._normalise = _Normaliser(spec)
 
-    def predict(self, picture: Picture) -> NDArray[np.float32]:
-        """Probabilities float32 ``[classes]``."""
+    def _picture(self, payload: Payload) -> Picture:
+        return HANDLERS[payload.kind](payload.data, self._frame.size, self._frame.patch)
+
+    def logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+        """Logits float32 ``[len(inputs), classes]``."""
+        return _logits(self._model, inputs)
+
+
+class VitPredictor(_PicturePredictor):
+    """A vision transformer that looks at the received tokens only (kind ``vit-tokens``).
+
+    Requests differ in their number of tokens, so each has a run of its own.
+    """
+
+    def __init__(self, model: Model, spec: ModelSpec, frame: FrameSpec) -> None:
+        super().__init__(model, spec, frame)
+        self.batches = False
+
+    def decode(self, payload: Payload) -> Inputs:
+        """``patches`` float32 ``[1, N, 3 · patch²]`` and ``positions`` int64 ``[1, N]``."""
+        picture = self._picture(payload)
         tokens = self._normalise(picture.patches)
-        inputs: dict[str, NDArray[Any]] = {
+        return {
             "patches": np.ascontiguousarray(tokens).reshape(1, len(tokens), -1),
             "positions": picture.indices.astype(np.int64)[np.newaxis],
         }
-        return _probabilities(self._model, inputs)
 
 
-class CnnPredictor:
+class CnnPredictor(_PicturePredictor):
     """A network on whole images that was trained with missing patches (kind ``cnn-filled``).
 
     What is missing is filled with the model's mean, which is zero once normalised.
     """
 
-    def __init__(self, model: Model, spec: ModelSpec, frame_size: int) -> None:
-        self._model = model
-        self._normalise = _Normaliser(spec)
-        self._frame_size = frame_size
-
-    def predict(self, picture: Picture) -> NDArray[np.float32]:
-        """Probabilities float32 ``[classes]``."""
-        patch = picture.patches.shape[1]
-        side = self._frame_size // patch
-        image = np.zeros((1, 3, self._frame_size, self._frame_size), np.float32)
+    def decode(self, payload: Payload) -> Inputs:
+        """``image`` float32 ``[1, 3, size, size]``."""
+        picture = self._picture(payload)
+        size, patch = self._frame.size, picture.patches.shape[1]
+        side = size // patch
+        image = np.zeros((1, 3, size, size), np.float32)
         # The same memory as [row, column, channel, y, x]: one patch per (row, column).
         by_patch = image.reshape(3, side, patch, side, patch).transpose(1, 3, 0, 2, 4)
         by_patch[np.divmod(picture.indices, side)] = self._normalise(picture.patches)
-        return _probabilities(self._model, {"image": image})
+        return {"image": image}
 
 
-def _probabilities(model: Model, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    logits = model.run(inputs)["logits"][0]
-    try:
-        return kernels.softmax(logits)
-    except ArgumentError as error:
-        raise ModelError(f"the model's output is no answer: {error}") from None
+def open_predictor(bundle: Bundle, spec: ModelSpec, threads: int = 1) -> Predictor:
+    """Load a server model; raises BundleError for a kind that cannot serve, and ModelError."""
+    model = open_model(bundle, spec, threads=threads)
+    if spec.kind == "vit-tokens":
+        return VitPredictor(model, spec, bundle.frame)
+    if spec.kind == "cnn-filled":
+        return CnnPredictor(model, spec, bundle.frame)
+    raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve, a server model is vit-tokens or cnn-filled")
+
+
+def _has_free_batch(model: Model, spec: ModelSpec) -> bool:
+    """Whether the file that was opened (the first that the model's runtime takes) takes several inputs at a time."""
+    file = next(file for file in spec.files if model.runtime in file.runtimes)
+    return all(tensor.shape[0] == -1 for tensor in file.inputs)
+
+
+def _logits(model: Model, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+    first, *others = inputs
+    joined = {name: np.concatenate([one[name] for one in inputs]) for name in first} if others else first
+    logits: NDArray[np.float32] = model.run(joined)["logits"]
+    return logits
 
 
 class _Normaliser:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_runtime.transport import ServerTls
     from server_ref.backend import Backend
 
-# What a request may weigh beyond the raw pixels of a frame: bitmap, names, and a PNG of noise.
+# What a request may weigh beyond its raw values: bitmap, names, and a PNG of noise.
 SLACK_BYTES = 1 << 16
 
 
@@ -27,8 +27,8 @@ class Server:
     """Serves a backend from construction to `stop`; a context manager.
 
     ``port`` 0 picks a free one, `address` then says which. ``workers`` requests are taken at a time, waiting ones
-    included; further ones are refused with RESOURCE_EXHAUSTED, as are messages larger than a raw frame. Raises
-    ArgumentError when the port cannot be had or the certificates cannot be read.
+    included; further ones are refused with RESOURCE_EXHAUSTED, as are messages larger than any payload that the models
+    take. Raises ArgumentError when the port cannot be had or the certificates cannot be read.
     """
 
     def __init__(
@@ -40,13 +40,12 @@ class Server:
         tls: ServerTls | None = None,
         workers: int = 16,
     ) -> None:
-        frame_bytes = 3 * backend.description.frame_size**2
         self._health = health.HealthServicer()
         self._grpc = grpc.server(
             ThreadPoolExecutor(workers, "request"),
             maximum_concurrent_rpcs=workers,
             options=(
-                ("grpc.max_receive_message_length", frame_bytes + SLACK_BYTES),
+                ("grpc.max_receive_message_length", backend.max_payload_bytes + SLACK_BYTES),
                 # Two servers on one port would share its requests by chance.
                 ("grpc.so_reuseport", 0),
                 # Clients ping every ten seconds while they wait.

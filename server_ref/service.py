@@ -12,10 +12,11 @@ from edge_runtime.errors import ArgumentError, BundleError, EdgeRuntimeError, Mo
 from edge_runtime.messages import Payload, Request
 from edge_runtime.transport import edge_runtime_pb2 as pb
 from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeServicer
-from server_ref.backend import Backend, TooLate
+from server_ref.line import TooLate
 
 if TYPE_CHECKING:
     from edge_runtime.messages import Reply
+    from server_ref.backend import Backend
 
 STATUSES: dict[type[EdgeRuntimeError], grpc.StatusCode] = {
     PayloadError: grpc.StatusCode.INVALID_ARGUMENT,

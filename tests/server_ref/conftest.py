@@ -24,11 +24,13 @@ from edge_runtime.models.bundle import (
     toml_table,
 )
 from server_ref.backend import Backend
+from server_ref.handlers import HANDLERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from server_ref.picture import Picture
+    from edge_runtime.messages import Payload
 
 HASH = hashlib.sha256(b"a bundle").hexdigest()
 CLASSES = ("red", "green", "blue")
@@ -36,21 +38,37 @@ SIZE, PATCH = 64, 16
 
 
 class ColourShare:
-    """Probabilities are the shares of red, green and blue; `hold` keeps it from answering while cleared."""
+    """Probabilities are the shares of red, green and blue; `hold` keeps it from answering while cleared.
 
-    def __init__(self) -> None:
-        self.calls = 0
+    ``calls`` counts its runs, ``sizes`` how many requests each answered.
+    """
+
+    kinds = ("image", "patches")
+    max_bytes = 3 * SIZE**2
+
+    def __init__(self, *, batches: bool = False) -> None:
+        self.batches = batches
+        self.sizes: list[int] = []
         self.began = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
 
-    def predict(self, picture: Picture) -> np.ndarray:
-        """Shares of the colours in the received patches."""
-        self.calls += 1
+    @property
+    def calls(self) -> int:
+        """Runs so far."""
+        return len(self.sizes)
+
+    def decode(self, payload: Payload) -> dict[str, np.ndarray]:
+        """Sums of the colours in the received patches."""
+        patches = HANDLERS[payload.kind](payload.data, SIZE, PATCH).patches
+        return {"sums": patches.sum(axis=(0, 1, 2), dtype=np.float64)[np.newaxis]}
+
+    def logits(self, inputs: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+        """Logarithms of the sums."""
+        self.sizes.append(len(inputs))
         self.began.set()
         self.hold.wait(10)
-        sums = picture.patches.sum(axis=(0, 1, 2), dtype=np.float64)
-        return (sums / sums.sum()).astype(np.float32)
+        return np.log(np.maximum(np.concatenate([one["sums"] for one in inputs]), 1e-30)).astype(np.float32)
 
 
 @pytest.fixture

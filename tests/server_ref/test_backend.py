@@ -13,7 +13,8 @@ from edge_runtime.codecs import image
 from edge_runtime.errors import ArgumentError, BundleError, PayloadError
 from edge_runtime.messages import Payload, Request
 from edge_runtime.models import Bundle
-from server_ref.backend import Backend, TooLate
+from server_ref.backend import Backend
+from server_ref.line import TooLate
 
 
 @pytest.fixture

@@ -126,6 +126,7 @@ class TestErrors:
             (["--bundle", "BUNDLE", "--tls-cert", "a.pem"], "TLS needs both"),
             (["--bundle", "BUNDLE", "--tls-cert", "/no.pem", "--tls-key", "/no.key"], "tls: /no.key cannot be read"),
             (["--bundle", "BUNDLE", "--port", "70000"], "--port: 70000 is outside 0..65535"),
+            (["--bundle", "BUNDLE", "--max-batch", "0"], "--max-batch: 0 is less than 1"),
             (["--bundle", "BUNDLE", "--workers", "0"], "--workers: 0 is less than 1"),
             (["--bundle", "BUNDLE", "--host", "192.0.2.1", "--port", "0"], "192.0.2.1:0 cannot be bound"),
         ],

@@ -6,85 +6,120 @@ import numpy as np
 import pytest
 
 from edge_runtime import kernels
-from edge_runtime.errors import ModelError
-from edge_runtime.models import Bundle, open_model
-from server_ref.picture import Picture
-from server_ref.predictors import CnnPredictor, VitPredictor
+from edge_runtime.codecs import image, patches
+from edge_runtime.errors import BundleError, ModelError
+from edge_runtime.messages import Payload, Request
+from edge_runtime.models import Bundle
+from server_ref.backend import Backend
+from server_ref.predictors import open_predictor
 
 MEAN, STD = np.array([100, 110, 120]), np.array([50, 55, 60])
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities, in double."""
-    e = np.exp(logits - logits.max())
-    return e / e.sum()
-
-
-def picture(pixels: np.ndarray, chosen: list[int]) -> Picture:
+def payload(pixels: np.ndarray, chosen: list[int]) -> Payload:
     """Some patches of the frame."""
     indices = np.array(chosen, np.uint16)
-    return Picture(indices, kernels.gather(pixels, indices, 16))
+    return Payload("patches", patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), "raw"))
+
+
+def normalised(pixels: np.ndarray, i: int) -> np.ndarray:
+    """Patch i of the frame, [16, 16, 3]."""
+    y, x = divmod(i, 4)
+    return (pixels[y * 16 : y * 16 + 16, x * 16 : x * 16 + 16] - MEAN) / STD
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    """A frame in which every pixel differs."""
+    return np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_folder) -> Bundle:
+    """The tiny bundle."""
+    return Bundle.load(bundle_folder)
+
+
+def predictor(bundle: Bundle, name: str):
+    """A predictor of the tiny bundle."""
+    return open_predictor(bundle, bundle.model("server", name))
 
 
 @pytest.mark.parametrize("chosen", [[0], [0, 15], list(range(16))])
-def test_vit_sees_received_tokens_only(bundle_folder, pixels, chosen):
-    """Tokens are channel-major and normalised; the model sees those received and no other."""
-    bundle = Bundle.load(bundle_folder)
-    spec = bundle.model("server", "tokens")
-    seen = picture(pixels, chosen)
+def test_vit_sees_received_tokens_only(bundle, pixels, chosen):
+    """The model sees the tokens received and no other."""
+    tokens = predictor(bundle, "tokens")
 
-    expected = softmax(((seen.patches.mean(axis=(0, 1, 2)) - MEAN) / STD) + np.mean(chosen))
+    expected = np.mean([normalised(pixels, i).mean((0, 1)) for i in chosen], axis=0) + np.mean(chosen)
 
-    assert VitPredictor(open_model(bundle, spec), spec).predict(seen) == pytest.approx(expected, abs=1e-5)
+    assert tokens.logits([tokens.decode(payload(pixels, chosen))])[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_token_layout_is_that_of_a_convolution_weight(bundle, noise):
+    """The 768 values of a token are channel, then row, then column, as Conv2d's weight [d, 3, 16, 16] reshaped."""
+    inputs = predictor(bundle, "tokens").decode(payload(noise, [3, 7]))
+
+    expected = np.stack([normalised(noise, i).transpose(2, 0, 1).ravel() for i in (3, 7)])[np.newaxis]
+
+    assert inputs["patches"] == pytest.approx(expected, abs=1e-6)
+    assert inputs["positions"].dtype == np.int64
+    assert np.array_equal([[3, 7]], inputs["positions"])
 
 
 @pytest.mark.parametrize("chosen", [[0], [0, 15], list(range(16))])
-def test_cnn_gets_zero_where_nothing_was_received(bundle_folder, pixels, chosen):
+def test_cnn_gets_zero_where_nothing_was_received(bundle, noise, chosen):
     """Received patches are normalised in their places; the rest of the image is zero."""
-    spec = Bundle.load(bundle_folder).model("server", "filled")
-    seen = picture(pixels, chosen)
-    model = Recorder()
-
-    CnnPredictor(model, spec, 64).predict(seen)
+    inputs = predictor(bundle, "filled").decode(payload(noise, chosen))
 
     expected = np.zeros((64, 64, 3))
-    for i, patch in zip(chosen, seen.patches, strict=True):
+    for i in chosen:
         y, x = divmod(i, 4)
-        expected[y * 16 : y * 16 + 16, x * 16 : x * 16 + 16] = (patch - MEAN) / STD
-    assert model.inputs["image"] == pytest.approx(expected.transpose(2, 0, 1)[np.newaxis], abs=1e-6)
+        expected[y * 16 : y * 16 + 16, x * 16 : x * 16 + 16] = normalised(noise, i)
+
+    assert inputs["image"] == pytest.approx(expected.transpose(2, 0, 1)[np.newaxis], abs=1e-6)
 
 
-class Recorder:
-    """A model that remembers what it was given and answers with equal logits."""
+def test_several_images_in_one_run(bundle, pixels, noise):
+    """A run of several gives each the logits it would have had alone, in order."""
+    filled = predictor(bundle, "filled")
+    inputs = [filled.decode(Payload("image", image.encode(frame, "png"))) for frame in (pixels, noise)]
 
-    runtime = "none"
+    alone = [filled.logits([one])[0] for one in inputs]
 
-    def __init__(self, logit: float = 0) -> None:
-        self.logits = np.full((1, 3), logit, np.float32)
-
-    def run(self, inputs):
-        """Keep the inputs."""
-        self.inputs = inputs
-        return {"logits": self.logits}
+    assert filled.batches
+    assert filled.logits(inputs) == pytest.approx(np.stack(alone), abs=1e-6)
 
 
-def test_token_layout_is_that_of_a_convolution_weight(bundle_folder):
-    """The 768 values of a token are channel, then row, then column, as Conv2d's weight [d, 3, 16, 16] reshaped."""
-    spec = Bundle.load(bundle_folder).model("server", "tokens")
-    patches = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
-    model = Recorder()
-
-    VitPredictor(model, spec).predict(Picture(np.array([3, 7], np.uint16), patches))
-
-    expected = ((patches - MEAN) / STD).transpose(0, 3, 1, 2).reshape(1, 2, 768)
-    assert model.inputs["patches"] == pytest.approx(expected, abs=1e-6)
-    assert model.inputs["positions"].dtype == np.int64
-    assert np.array_equal([[3, 7]], model.inputs["positions"])
+def test_tokens_are_run_one_by_one(bundle):
+    """Requests of different lengths share no run."""
+    assert not predictor(bundle, "tokens").batches
 
 
-def test_output_that_is_no_number(bundle_folder, pixels):
+def test_edge_model_cannot_serve(bundle):
+    """A model of another kind is refused by name."""
+    with pytest.raises(BundleError, match="edge: kind 'vit-attention' cannot serve"):
+        open_predictor(bundle, bundle.model("edge", "edge"))
+
+
+def test_output_that_is_no_number(pixels):
     """NaN from the model is the model's fault, not the request's."""
-    spec = Bundle.load(bundle_folder).model("server", "tokens")
+    backend = Backend({"broken": Broken()}, default_model="broken", bundle_hash="", classes=("a", "b", "c"))
 
     with pytest.raises(ModelError, match="the model's output is no answer: logits"):
-        VitPredictor(Recorder(np.nan), spec).predict(picture(pixels, [0]))
+        backend.answer(Request("remote", 1, Payload("image", image.encode(pixels, "png"))))
+
+
+class Broken:
+    """A predictor whose model computes NaN."""
+
+    kinds = ("image",)
+    max_bytes = 1
+    batches = False
+
+    def decode(self, payload):  # noqa: ARG002 - of `Predictor`
+        """Nothing."""
+        return {}
+
+    def logits(self, inputs):
+        """NaN."""
+        return np.full((len(inputs), 3), np.nan, np.float32)
