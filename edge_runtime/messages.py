@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PayloadKind = Literal["image", "patches"]
+PayloadKind = Literal["image", "patches", "features"]
 DecidedBy = Literal["edge", "server", "edge-fallback"]
 
 
@@ -33,7 +33,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The bytes that carry a picture's information; their format has a page in ``docs/formats/``."""
+    """The bytes that carry a picture's information; their format has a page in ``docs/formats/``.
+
+    ``features`` are a feature map of one cut, so their request names the model behind it.
+    """
 
     kind: PayloadKind
     data: bytes

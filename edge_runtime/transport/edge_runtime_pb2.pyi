@@ -7,20 +7,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InferRequest(_message.Message):
-    __slots__ = ("system", "frame_id", "bundle_hash", "model", "image", "patches")
+    __slots__ = ("system", "frame_id", "bundle_hash", "model", "image", "patches", "features")
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_HASH_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PATCHES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     system: str
     frame_id: int
     bundle_hash: bytes
     model: str
     image: bytes
     patches: bytes
-    def __init__(self, system: _Optional[str] = ..., frame_id: _Optional[int] = ..., bundle_hash: _Optional[bytes] = ..., model: _Optional[str] = ..., image: _Optional[bytes] = ..., patches: _Optional[bytes] = ...) -> None: ...
+    features: bytes
+    def __init__(self, system: _Optional[str] = ..., frame_id: _Optional[int] = ..., bundle_hash: _Optional[bytes] = ..., model: _Optional[str] = ..., image: _Optional[bytes] = ..., patches: _Optional[bytes] = ..., features: _Optional[bytes] = ...) -> None: ...
 
 class InferReply(_message.Message):
     __slots__ = ("probabilities", "model", "timings_ms", "queue_length")
