@@ -1,8 +1,8 @@
-"""The device's own model: what it sees in a frame, and the answer it would give alone."""
+"""The device's own models: what they see in a frame, and the answer a whole one would give alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,8 @@ class Seen(NamedTuple):
     attention: NDArray[np.float32]
 
 
-class EdgeModel:
-    """The edge model of a bundle, loaded, with its preprocessing."""
+class _FrameModel:
+    """An edge model of a bundle, loaded, with its preprocessing."""
 
     def __init__(
         self,
@@ -52,8 +52,24 @@ class EdgeModel:
         """Name of the runtime that runs the model."""
         return self._model.runtime
 
+    def _run(self, frame: Frame) -> dict[str, NDArray[Any]]:
+        kernels.normalise(frame.pixels, self._mean, self._std, out=self._image[0])
+        return self._model.run({"image": self._image})
+
+
+class EdgeModel(_FrameModel):
+    """A model that could answer alone."""
+
     def see(self, frame: Frame) -> Seen:
         """Run the model on a frame of the bundle's size."""
-        kernels.normalise(frame.pixels, self._mean, self._std, out=self._image[0])
-        outputs = self._model.run({"image": self._image})
+        outputs = self._run(frame)
         return Seen(outputs["logits"][0], outputs["attention"][0])
+
+
+class PrefixModel(_FrameModel):
+    """The first part of a network, up to one cut (kind ``cnn-prefix``); ``name`` is a cut's ``prefix``."""
+
+    def features(self, frame: Frame) -> NDArray[np.float32]:
+        """The cut's tensor for a frame of the bundle's size, float32 ``[C, H, W]`` or ``[C]``."""
+        features: NDArray[np.float32] = self._run(frame)["features"][0]
+        return features

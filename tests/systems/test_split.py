@@ -1,0 +1,118 @@
+"""The split system, driven by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_runtime.errors import ArgumentError, LinkLost
+from edge_runtime.messages import Answer, Frame, Reply
+from edge_runtime.systems.split import LinkState, Split, byte_budget
+
+FIVE_MBIT = LinkState(5e6 / 8, 0.02)
+
+
+class Reds:
+    """A prefix whose features are the red channel."""
+
+    def features(self, frame: Frame) -> np.ndarray:
+        """float32 [64, 64]: whoever sends it knows its shape as a map's."""
+        return frame.pixels[..., 0].astype(np.float32)
+
+
+class Half:
+    """A codec that writes float16, and remembers what it was asked for."""
+
+    shape = (1, 64, 64)
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def encode(self, features: np.ndarray, quality: int) -> bytes:
+        """All values, whatever the quality."""
+        assert features.shape == self.shape
+        self.asked.append(("quality", quality))
+        return features.astype(np.float16).tobytes()
+
+    def encode_within(self, features: np.ndarray, budget: int) -> bytes:
+        """As many values as fit."""
+        self.asked.append(("budget", budget))
+        return features.astype(np.float16).tobytes()[:budget]
+
+
+def reply() -> Reply:
+    """A server that is sure of class 2 and took 30 ms."""
+    return Reply(np.array([0.1, 0.1, 0.8], np.float32), "net.cut", {"decode": 5.0, "queue": 5.0, "compute": 20.0})
+
+
+def finish(inference: Any) -> Answer:
+    """Hand the reply over and take the answer."""
+    with pytest.raises(StopIteration) as stop:
+        inference.send(reply())
+    answer: Answer = stop.value.value
+    return answer
+
+
+def test_the_features_travel_and_the_server_decides(frame: Frame) -> None:
+    """The request names the suffix and carries the encoded map; the answer records bytes and every stage."""
+    inference = Split(Reds(), Half(), "net.cut", quality=60).infer(frame)
+    request = next(inference)
+    answer = finish(inference)
+
+    assert (request.payload.kind, request.model) == ("features", "net.cut")
+    assert request.payload.data == frame.pixels[..., 0].astype(np.float16).tobytes()
+    assert (answer.decided_by, answer.label, answer.payload_bytes) == ("server", 2, 64 * 64 * 2)
+    assert set(answer.timings_ms) == {"prefix", "encode", "link", "server_decode", "server_queue", "server_compute"}
+    assert answer.min_entropy == pytest.approx(-math.log2(0.8))
+
+
+def test_a_lost_link_leaves_no_answer(frame: Frame) -> None:
+    """Half of a network cannot answer: the error goes to the caller."""
+    inference = Split(Reds(), Half(), "net.cut", quality=60).infer(frame)
+    next(inference)
+    with pytest.raises(LinkLost, match="gone"):
+        inference.throw(LinkLost("gone"))
+
+
+def test_quality_and_budget_are_the_codecs(frame: Frame) -> None:
+    """Each frame is encoded at the quality, or within the budget, that the system was given."""
+    codec = Half()
+    next(Split(Reds(), codec, "net.cut", quality=60).infer(frame))
+    next(Split(Reds(), codec, "net.cut", budget=1000).infer(frame))
+
+    assert codec.asked == [("quality", 60), ("budget", 1000)]
+
+
+def test_a_known_link_gives_every_frame_its_own_budget() -> None:
+    """What the deadline leaves for the link counts, less what the last answer's stages took."""
+    codec = Half()
+    system = Split(Reds(), codec, "net.cut", link=FIVE_MBIT, clock=lambda: 100.0)
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    for deadline_s in (100.13, 100.13, 100.03, math.inf):
+        inference = system.infer(Frame(0, pixels, deadline_s))
+        next(inference)
+        finish(inference)
+    first, second, too_soon, endless = (budget for _, budget in codec.asked)
+
+    assert first == pytest.approx(0.1 * 5e6 / 8 - 240, abs=1)
+    # The server's 30 ms, the reply's 12 bytes, and however long encoding took here.
+    assert 0 < second <= 0.07 * 5e6 / 8 - 252 + 1
+    assert too_soon == 0
+    assert endless > 10**9
+
+
+@pytest.mark.parametrize("given", [{}, {"quality": 50, "budget": 100}, {"budget": 100, "link": FIVE_MBIT}])
+def test_one_thing_rules_the_size(given: dict[str, Any]) -> None:
+    """None or two of quality, budget and link are an error that names them."""
+    with pytest.raises(ArgumentError, match="quality, budget, link: .* give exactly one"):
+        Split(Reds(), Half(), "net.cut", **given)
+
+
+def test_byte_budget_is_what_the_deadline_leaves() -> None:
+    """Bandwidth times what is left of the deadline, less the other bytes, and never negative."""
+    assert byte_budget(LinkState(1e6, 0.02), 0.1, 0.01, 0.03) == pytest.approx(40_000, abs=1)
+    assert byte_budget(LinkState(1e6, 0.02), 0.1, 0.01, 0.03, 1_000) == pytest.approx(39_000, abs=1)
+    assert byte_budget(LinkState(1e6, 0.02), 0.03, 0.01, 0.03) == 0
