@@ -40,21 +40,29 @@ def photo_files(source: Path) -> list[tuple[str, bytes]]:
 
     Raises ``PhotoError`` when there is none.
     """
-    files = sorted(_from_folder(source) if source.is_dir() else _from_tar(source))
+    files = [(name, data) for name, data in stored_files(source, SUFFIXES) if "/" in name]
     if not files:
         raise PhotoError(f"{source}: no photo found; expected <class>/<name>.jpg inside a folder or tar file")
     return files
 
 
-def _from_folder(source: Path) -> list[tuple[str, bytes]]:
-    paths = [path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES]
+def stored_files(source: Path, suffixes: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """Name and bytes of every file in a folder or tar file with one of the suffixes, in lower case, sorted by name.
+
+    Names in a folder begin with the folder's own. Raises ``PhotoError`` for what is neither.
+    """
+    return sorted(_from_folder(source, suffixes) if source.is_dir() else _from_tar(source, suffixes))
+
+
+def _from_folder(source: Path, suffixes: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    paths = [path for path in source.rglob("*") if path.suffix.lower() in suffixes]
     return [(path.relative_to(source.parent).as_posix(), path.read_bytes()) for path in paths]
 
 
-def _from_tar(source: Path) -> list[tuple[str, bytes]]:
+def _from_tar(source: Path, suffixes: tuple[str, ...]) -> list[tuple[str, bytes]]:
     try:
         with tarfile.open(source) as tar:
-            members = [m for m in tar if m.isfile() and m.name.lower().endswith(SUFFIXES) and "/" in m.name]
+            members = [member for member in tar if member.isfile() and member.name.lower().endswith(suffixes)]
             return [(member.name, file.read()) for member in members if (file := tar.extractfile(member))]
     except (OSError, tarfile.TarError) as error:
         raise PhotoError(f"{source}: cannot be read as a folder or tar file of photos ({error})") from error

@@ -6,6 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -73,3 +74,45 @@ def test_an_unknown_class_folder_is_named(folder: Path) -> None:
     (folder / "bird" / "d.jpg").write_bytes(jpeg())
     with pytest.raises(PhotoError, match=r"'bird' is no class of this bundle; it knows n1, n2"):
         labelled_photos(folder, MANIFEST)
+
+
+IMAGENET = msgspec.structs.replace(MANIFEST, classes=tuple(f"class {i}" for i in range(1000)), class_folders=())
+
+
+@pytest.fixture
+def nips(tmp_path: Path) -> Path:
+    """Two photos and a table of their labels, as NIPS17 DEV has them."""
+    folder = tmp_path / "nips"
+    (folder / "images").mkdir(parents=True)
+    for name in ("b.png", "a.jpg"):
+        (folder / "images" / name).write_bytes(jpeg())
+    (folder / "labels.csv").write_text("ImageId,URL,TrueLabel\na,http://a,306\nb,http://b,1000\n")
+    return folder
+
+
+def test_a_table_labels_photos_of_imagenet(nips: Path, tmp_path: Path) -> None:
+    """TrueLabel counts from 1; a folder and a tar file are read alike."""
+    with tarfile.open(tmp_path / "nips.tar", "w") as tar:
+        tar.add(nips, "nips")
+    assert [photo.label for photo in labelled_photos(nips, IMAGENET)] == [305, 999]
+    assert labelled_photos(nips, IMAGENET) == labelled_photos(tmp_path / "nips.tar", IMAGENET)
+
+
+def test_a_bundle_of_other_classes_passes_the_table_over(nips: Path) -> None:
+    """Labels of ImageNet mean nothing to it, so the folder must name a class."""
+    with pytest.raises(PhotoError, match="folder 'images' is no class of this bundle"):
+        labelled_photos(nips, MANIFEST)
+
+
+@pytest.mark.parametrize("label", ["0", "1001", "cat"])
+def test_a_label_outside_imagenet_is_named(nips: Path, label: str) -> None:
+    """The error names table, photo and value."""
+    (nips / "labels.csv").write_text(f"ImageId,TrueLabel\na,{label}\n")
+    with pytest.raises(PhotoError, match=rf"labels.csv: TrueLabel of a is {label}; expected a number in 1..1000"):
+        labelled_photos(nips, IMAGENET)
+
+
+def test_a_thousand_classes_are_not_listed(folder: Path) -> None:
+    """Without a table the folders count, and the error stays a line."""
+    with pytest.raises(PhotoError, match=r"it knows class 0, .*, class 11 and 988 more$"):
+        labelled_photos(folder, IMAGENET)

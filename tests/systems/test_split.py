@@ -107,7 +107,7 @@ def test_a_known_link_gives_every_frame_its_own_budget() -> None:
 @pytest.mark.parametrize("given", [{}, {"quality": 50, "budget": 100}, {"budget": 100, "link": FIVE_MBIT}])
 def test_one_thing_rules_the_size(given: dict[str, Any]) -> None:
     """None or two of quality, budget and link are an error that names them."""
-    with pytest.raises(ArgumentError, match="quality, budget, link: .* give exactly one"):
+    with pytest.raises(ArgumentError, match=r"quality, budget, link: .* give exactly one"):
         Split(Reds(), Half(), "net.cut", **given)
 
 
