@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from edge_runtime.evaluation.latency import latencies
 from edge_runtime.evaluation.passes import WholePhoto, edge_pass, server_pass
 from edge_runtime.evaluation.points import Point, gated, ungated, wilson
 from edge_runtime.messages import Frame
@@ -116,17 +117,5 @@ def _summary(
         "cost": (1 - share_local) * patches / setup.patches,
         "payload_bytes": sum(answer.payload_bytes for answer in answers) / count,
         "wire_bytes": wire_bytes / count,
-        "latency_ms": _latencies(answers, taken_ms),
-    }
-
-
-def _latencies(answers: Sequence[Answer], taken_ms: Sequence[float]) -> dict[str, dict[str, float]]:
-    """Median and 95th percentile of the whole and of each stage, over the answers that went through it."""
-    stages: dict[str, list[float]] = {"total": list(taken_ms)}
-    for answer in answers:
-        for stage, taken in answer.timings_ms.items():
-            stages.setdefault(stage, []).append(taken)
-    return {
-        stage: {"p50": float(np.percentile(taken, 50)), "p95": float(np.percentile(taken, 95))}
-        for stage, taken in stages.items()
+        "latency_ms": latencies(answers, taken_ms),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -78,8 +78,8 @@ def _base64(picture: Image.Image) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
-def plot_plane(points: Sequence[Point], server_accuracy: float, edge_accuracy: float, path: Path) -> None:
-    """Draw accuracy against wire bytes: frontiers of patch selection and of whole photos, with and without the gate."""
+def pyplot(path: Path) -> Any:
+    """Matplotlib's pyplot, without a display; where it is missing the error names ``path``, the picture wanted."""
     try:
         import matplotlib as mpl
     except ImportError as error:
@@ -87,6 +87,12 @@ def plot_plane(points: Sequence[Point], server_accuracy: float, edge_accuracy: f
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
+    return plt
+
+
+def plot_plane(points: Sequence[Point], server_accuracy: float, edge_accuracy: float, path: Path) -> None:
+    """Draw accuracy against wire bytes: frontiers of patch selection and of whole photos, with and without the gate."""
+    plt = pyplot(path)
     figure, axes = plt.subplots(figsize=(9, 6), constrained_layout=True)
     for (label, colour, marker), group in _families(points).items():
         best = frontier(group)

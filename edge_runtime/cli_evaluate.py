@@ -1,0 +1,95 @@
+"""``edge-runtime evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edge_runtime.cli_options import add_system_options, command, deadline_s, load, measured_link
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from edge_runtime.evaluation.evaluate import Setup
+
+
+def add_evaluate(commands: Any) -> None:
+    """Declare the command."""
+    evaluate = command(commands, "evaluate", _run, "measure a system on labelled photos, beside its rivals")
+    evaluate.add_argument("--system", choices=("attention",), default="attention")
+    evaluate.add_argument("--data", type=Path, required=True, help="folder or tar file, <class>/<photo>")
+    evaluate.add_argument("--limit", type=int, help="an even sample of so many photos")
+    evaluate.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
+    evaluate.add_argument("--sweep", type=Path, metavar="DIR", help="all selections, gates and rivals: CSV and PNG")
+    evaluate.add_argument("--within", type=float, default=0.005, help="--sweep: accepted loss against the server")
+    evaluate.add_argument("--most-cost", type=float, default=0.32, help="--sweep: largest cost to recommend")
+    add_system_options(evaluate)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from edge_runtime.evaluation.evaluate import Setup, evaluate
+    from edge_runtime.evaluation.photos import labelled_photos
+
+    bundle, edge, gate = load(options)
+    photos = labelled_photos(options.data, bundle.manifest, every=options.every, limit=options.limit)
+    with measured_link(options, bundle) as link:
+        setup = Setup(photos, edge, link, gate, options.server_model, deadline_s(options))
+        if options.sweep:
+            _sweep(options, setup)
+            return
+        report = evaluate(setup)
+    report = {"system": options.system, "gate": msgspec.to_builtins(gate), **report}
+    if options.json:
+        print(json.dumps(report))
+        return
+    _print_report(report)
+
+
+def _sweep(options: argparse.Namespace, setup: Setup) -> None:
+    from edge_runtime.evaluation.pictures import plot_plane
+    from edge_runtime.evaluation.sweep import sweep, write_csv
+
+    options.sweep.mkdir(parents=True, exist_ok=True)
+    found = sweep(setup, within=options.within, most_cost=options.most_cost)
+    write_csv(found.points, options.sweep / "sweep.csv")
+    plot_plane(found.points, found.server_accuracy, found.edge_accuracy, options.sweep / "sweep.png")
+    if options.json:
+        print(json.dumps(found.as_json()))
+        return
+    print(f"{len(found.points)} points in {options.sweep / 'sweep.csv'}, drawn in {options.sweep / 'sweep.png'}")
+    print(f"device alone {found.edge_accuracy:.2%}, server alone {found.server_accuracy:.2%}")
+    if found.recommended is None:
+        print(f"no selection is within {options.within:.2%} of the server at cost {options.most_cost:g} or less")
+        return
+    best = found.recommended
+    print(
+        f"recommended: {best.sending}, {best.uncertainty} η = {best.eta:g}: accuracy {best.accuracy:.2%}, "
+        f"cost {best.cost:.3f}, {best.wire_bytes:.0f} bytes on the wire per photo"
+    )
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    low, high = report["accuracy_interval"]
+    print(f"{report['photos']} photos, {report['system']} with {report['gate']}")
+    print(f"accuracy {report['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})")
+    print(f"device alone {report['edge_accuracy']:.2%}, server alone {report['server_accuracy']:.2%}")
+    print(f"answered on the device {report['share_local']:.1%}, fallbacks {report['fallbacks']}")
+    print(f"{report['patches_per_sent_photo']:.1f} patches per sent photo, cost {report['cost']:.4f}")
+    ratio = report["wire_bytes"] / report["jpeg_wire_bytes"]
+    print(f"per photo {report['payload_bytes']:.0f} payload bytes, {report['wire_bytes']:.0f} on the wire,")
+    print(f"  {ratio:.3f} × every photo as JPEG of the same quality ({report['jpeg_wire_bytes']:.0f})")
+    print("latency, ms: p50 / p95")
+    for stage, taken in report["latency_ms"].items():
+        print(f"  {stage:15} {taken['p50']:8.2f} {taken['p95']:8.2f}")
+    print("rivals: accuracy, bytes on the wire per photo, share answered on the device")
+    _print_points(report["rivals"])
+
+
+def _print_points(points: Iterable[dict[str, Any]]) -> None:
+    for point in points:
+        gate = f"gate + {point['sending']}" if point["uncertainty"] else point["sending"]
+        print(f"  {gate:18} {point['accuracy']:7.2%} {point['wire_bytes']:8.0f} {point['share_local']:7.1%}")

@@ -1,0 +1,108 @@
+"""Options that several commands of ``edge-runtime`` share, and what they make of a bundle, a model and a link."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from edge_runtime.errors import ArgumentError, BundleError
+from edge_runtime.models import Bundle
+from edge_runtime.models.bundle import GateSpec
+
+if TYPE_CHECKING:
+    import argparse
+    from contextlib import AbstractContextManager
+
+    from edge_runtime.evaluation.link import MeasuredLink
+    from edge_runtime.systems.edge import EdgeModel
+    from edge_runtime.transport.tls import ClientTls
+
+DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
+
+
+def command(commands: Any, name: str, function: Any, text: str, *, needs_bundle: bool = True) -> Any:
+    """Add a command that ``function(options)`` runs."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=function)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    if needs_bundle:
+        parser.add_argument("--bundle", type=Path, default=Path(DEFAULT_BUNDLE), help="default: %(default)s")
+    return parser
+
+
+def add_system_options(parser: argparse.ArgumentParser) -> None:
+    """Declare gate, models and link."""
+    gate = parser.add_argument_group("gate and selection (default: the bundle's)")
+    gate.add_argument("--eta", type=float, help="answer on the device below this uncertainty")
+    gate.add_argument("--delta", type=float, help="share of attention, lowest score or number of patches, by rule")
+    gate.add_argument("--uncertainty", choices=("min-entropy", "shannon", "margin"))
+    gate.add_argument("--rule", choices=("sum", "threshold", "top-k", "random"))
+    gate.add_argument("--score", help="last, rollout or rollout[FIRST:END]")
+    gate.add_argument("--patch-codec", choices=("raw", "jpeg", "webp"))
+    gate.add_argument("--quality", type=int, help="of the patch codec, 1..100")
+    where = parser.add_argument_group("models and link")
+    where.add_argument("--edge-model", default="", help="default: the bundle's")
+    where.add_argument("--server-model", default="", help="default: the bundle's")
+    where.add_argument("--runtime", choices=("onnxruntime", "litert", "tflite-runtime"), help="of the edge model")
+    where.add_argument("--precision", choices=("fp32", "fp16", "int8"), help="of the edge model")
+    where.add_argument("--threads", type=int, default=1, help="of the edge model")
+    where.add_argument("--server", metavar="HOST:PORT", help="default: a server started for the occasion")
+    where.add_argument("--tls-ca", type=Path, help="--server speaks TLS: the authority that signed its certificate")
+    where.add_argument("--tls-cert", type=Path, help="our own certificate, for a server that asks for one")
+    where.add_argument("--tls-key", type=Path)
+    where.add_argument("--link", metavar="RATE/RTT", help="shape the link, for example 5mbit/20ms")
+    where.add_argument("--deadline", type=float, metavar="MS", help="per photo; later the device answers alone")
+
+
+def load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
+    """The bundle, its edge model, and its gate as the options change it."""
+    from edge_runtime.systems.edge import EdgeModel
+
+    bundle = Bundle.load(options.bundle)
+    gate = _gate(bundle, options)
+    edge = EdgeModel(
+        bundle,
+        options.edge_model,
+        runtime=options.runtime,
+        precision=options.precision,
+        threads=options.threads,
+    )
+    return bundle, edge, gate
+
+
+def _gate(bundle: Bundle, options: argparse.Namespace) -> GateSpec:
+    given = {name: getattr(options, name) for name in GateSpec.__struct_fields__ if getattr(options, name) is not None}
+    if bundle.gate is None and not {"eta", "delta"} <= given.keys():
+        raise BundleError(f"{bundle.folder}: has no gate; give --eta and --delta")
+    try:
+        return msgspec.convert(msgspec.to_builtins(bundle.gate or {}) | given, GateSpec)
+    except msgspec.ValidationError as error:
+        raise ArgumentError(f"gate: {error}") from error
+
+
+def measured_link(options: argparse.Namespace, bundle: Bundle) -> AbstractContextManager[MeasuredLink]:
+    """Connect as the options say."""
+    from edge_runtime.evaluation.link import open_link
+    from edge_runtime.transport.shaper import LinkShape
+
+    shape = LinkShape.parse(options.link) if options.link else None
+    return open_link(bundle, options.server, shape, _tls(options))
+
+
+def _tls(options: argparse.Namespace) -> ClientTls | None:
+    from edge_runtime.transport.tls import ClientTls
+
+    files = (options.tls_ca, options.tls_cert, options.tls_key)
+    if not any(files):
+        return None
+    if options.server is None:
+        raise ArgumentError("--tls-ca, --tls-cert, --tls-key: go with --server, which was not given")
+    return ClientTls(*files)
+
+
+def deadline_s(options: argparse.Namespace) -> float:
+    """Seconds that a photo may take; infinity without ``--deadline``."""
+    return float("inf") if options.deadline is None else options.deadline / 1e3
