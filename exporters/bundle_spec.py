@@ -28,7 +28,7 @@ class FileEntry(_Table, frozen=True):
 
 
 class NetworkEntry(_Table, frozen=True, kw_only=True):
-    """A PyTorch network: ``hybrid``, ``vit``, ``efficientnet-lite0|1|2`` or one's own ``MODULE:FACTORY``.
+    """A PyTorch network: ``hybrid``, ``vit``, ``resnet``, ``efficientnet-lite0|1|2`` or one's own ``MODULE:FACTORY``.
 
     ``weights`` is a state dict (.safetensors or .pt), relative to the spec. Without it, EfficientNet-Lite has its
     ImageNet weights and one's own network those that its factory gave it; the other networks must have weights.

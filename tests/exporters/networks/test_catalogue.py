@@ -83,3 +83,16 @@ def test_unimportable_factory_is_named(path: str) -> None:
     """The message repeats what was asked for."""
     with pytest.raises(ArgumentError, match=f"{path}: expected MODULE:FACTORY"):
         own_network(path)
+
+
+def test_layers_that_only_training_needs_are_left_behind(tmp_path: Path) -> None:
+    """Weights saved with a helper around the network load strictly as the network."""
+    network = torch.nn.Linear(2, 3)
+    state = {f"network.{key}": value for key, value in network.state_dict().items()}
+    torch.save({**state, "to_teacher.weight": torch.zeros(1)}, tmp_path / "student.pt")
+    other = torch.nn.Linear(2, 3)
+    load_weights(other, tmp_path / "student.pt")
+    torch.testing.assert_close(other.weight, network.weight)
+    torch.save({"network.weight": network.weight}, tmp_path / "student.pt")
+    with pytest.raises(ModelError, match="1 missing: bias"):
+        load_weights(other, tmp_path / "student.pt")
