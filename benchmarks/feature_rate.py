@@ -1,0 +1,118 @@
+"""Per photo and budget: the finest setting of a codec that fits, and what came of it over many photos.
+
+Searching photo by photo is the best that rate control can do, and the search is not timed: both favour the rivals. FF
+is judged with its own rate control, `encode_within`, wherever that keeps to the budget, else by the same search.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from feature_networks import Split
+    from feature_rivals import Codec, Map
+    from numpy.typing import NDArray
+
+Times: TypeAlias = "dict[tuple[str, int], NDArray[np.float64]]"
+ROUNDS = 5
+
+
+class Sent(NamedTuple):
+    """What is sent for one photo at one budget; `encode` makes the same bytes again, for the clock."""
+
+    data: bytes
+    encode: Callable[[], bytes]
+
+
+class Outcome(NamedTuple):
+    """What one codec did at one budget, photo by photo."""
+
+    sizes: NDArray[np.int64]
+    answers: NDArray[np.int64]
+
+
+def finest(size_of: Callable[[int], int], count: int, budget: int) -> int:
+    """The last of `count` settings whose size fits `budget`, taking sizes to grow; -1 when the first does not."""
+    low, high = -1, count - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if size_of(middle) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def within(codec: Codec, features: Map, budgets: Sequence[int]) -> list[Sent]:
+    """The finest that fits each budget; where nothing fits, the coarsest, whose bytes then tell."""
+    encoded: dict[int, bytes] = {}
+
+    def size_of(index: int) -> int:
+        if index not in encoded:
+            encoded[index] = codec.encode(features, codec.settings[index])
+        return len(encoded[index])
+
+    def searched(budget: int) -> Sent:
+        index = max(finest(size_of, len(codec.settings), budget), 0)
+        size_of(index)
+        return Sent(encoded[index], partial(codec.encode, features, codec.settings[index]))
+
+    def controlled(budget: int) -> Sent:
+        data = codec.encode_within(features, budget)
+        fits = data is not None and len(data) <= budget
+        return Sent(data, partial(codec.encode_within, features, budget)) if data and fits else searched(budget)
+
+    return [controlled(budget) for budget in budgets]
+
+
+def outcomes(
+    split: Split, codecs: Sequence[Codec], features: Map, budgets: Sequence[int]
+) -> dict[tuple[str, int], Outcome]:
+    """Sizes and the network's answers by codec and budget, for the maps of some photos."""
+    found = {}
+    for codec in codecs:
+        sent = [within(codec, one, budgets) for one in features]
+        for budget, chosen in zip(budgets, zip(*sent, strict=True), strict=True):
+            decoded = np.stack([decode(split, codec, one.data) for one in chosen])
+            sizes = np.array([len(one.data) for one in chosen])
+            found[codec.name, budget] = Outcome(sizes, split.suffix(decoded).argmax(axis=1))
+    return found
+
+
+def decode(split: Split, codec: Codec, data: bytes) -> Map:
+    """Decode; where the cut's values are never negative every codec is told so."""
+    features = codec.decode(data)
+    return np.maximum(features, 0) if split.nonnegative else features
+
+
+def times(split: Split, codecs: Sequence[Codec], features: Map, budgets: Sequence[int]) -> Times:
+    """Milliseconds to encode and to decode, `[photos, 2]`, by codec and budget.
+
+    All codecs take turns on the same photo in one thread, in an order that turns round every round, after one call
+    each to warm up; a photo's time is the median of its rounds. Processor time: what others take does not count.
+    """
+    taken: dict[tuple[str, int], list[Any]] = {(codec.name, budget): [] for codec in codecs for budget in budgets}
+    for one in features:
+        chosen = {codec.name: within(codec, one, budgets) for codec in codecs}
+        for place, budget in enumerate(budgets):
+            rounds: dict[str, list[tuple[float, float]]] = {codec.name: [] for codec in codecs}
+            for turn in range(ROUNDS + 1):
+                for codec in codecs if turn % 2 else codecs[::-1]:
+                    rounds[codec.name].append(_clock(split, codec, chosen[codec.name][place]))
+            for name, found in rounds.items():
+                taken[name, budget].append(np.median(found[1:], axis=0))
+    return {key: np.array(found) for key, found in taken.items()}
+
+
+def _clock(split: Split, codec: Codec, sent: Sent) -> tuple[float, float]:
+    start = time.thread_time()
+    data = sent.encode()
+    middle = time.thread_time()
+    decode(split, codec, data)
+    return (middle - start) * 1e3, (time.thread_time() - middle) * 1e3
