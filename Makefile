@@ -3,8 +3,9 @@ PYTHON ?= python3
 DEV := .venv
 DEMO := .venv-demo
 PHOTOS ?=
+BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz benchmark clean
+.PHONY: demo test test-long check fuzz benchmark bench-features clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -28,6 +29,11 @@ fuzz:
 
 benchmark: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/kernels.py --json benchmarks/results/kernels.json
+
+# Adds the network of a bundle to the results; without BUNDLE and PHOTOS, sums up and draws what is there.
+bench-features: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/features.py --json benchmarks/results/features.json --picture docs/pictures \
+		$(if $(BUNDLE),--bundle $(BUNDLE) --data $(PHOTOS))
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so
