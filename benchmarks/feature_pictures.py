@@ -114,7 +114,7 @@ def _finish(figure: Any, axes: list[Any], across: str, up: str, path: Path) -> N
         axis.set_xlabel(across, fontsize=8)
         axis.set_ylabel(up, fontsize=8)
     known = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(known.values(), known, loc="outside lower center", ncols=5, fontsize=7)
+    figure.legend(known.values(), known, loc="outside lower center", ncols=2 * min(len(axes), COLUMNS), fontsize=7)
     figure.set_layout_engine("constrained")
     figure.savefig(path, dpi=DPI)
     plt.close(figure)

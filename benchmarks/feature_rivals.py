@@ -154,13 +154,13 @@ def _blosc(data: bytes) -> bytes:
 class Zfp(Codec):
     """zfp without a header, its parameter prefixed.
 
-    Fixed accuracy takes the channels one above the other, fixed rate the box: measured, each is at its best so.
+    In blocks of the box (the better layout at a fixed rate and for few bytes) or of planes one above the other.
     """
 
-    def __init__(self, shape: Shape, mode: str) -> None:
-        self.name = f"zfp {mode}"
+    def __init__(self, shape: Shape, mode: str, *, planes: bool = False) -> None:
+        self.name = f"zfp {mode}" + (" planes" if planes else "")
         self._shape, self._accurate = shape, mode == "accuracy"
-        self._laid = (shape[0] * shape[1], shape[2]) if self._accurate else shape
+        self._laid = (shape[0] * shape[1], shape[2]) if planes else shape
         # Tolerances count as powers of two; rates of less than 10 bits per block of 64 do not exist.
         self.settings = range(-8, 17) if self._accurate else range(10, 16 * 64 + 1)
 
@@ -296,6 +296,7 @@ def rivals(shape: Shape) -> list[Codec]:
         ),
         Uniform(shape, "blosc2 zstd-1", _blosc, lambda data, _: bytes(blosc2.decompress2(data))),
         Zfp(shape, "accuracy"),
+        Zfp(shape, "accuracy", planes=True),
         Zfp(shape, "rate"),
         Tiles(shape, "JPEG", _turbo, _read_turbo),
         Tiles(shape, "JPEG", _turbo, _read_turbo, per_channel=True),

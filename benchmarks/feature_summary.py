@@ -7,6 +7,7 @@ photos then comes down to drawing how many answered better, alike and worse.
 from __future__ import annotations
 
 import base64
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,11 +53,7 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
     return {
         **_shares("ff", by_point),
         **_shares("ff_with_photo", with_photo(by_point, rows)),
-        **{
-            f"{what}_ratio_vs_{name}": _ratios(rows, f"{what}_ratio", codec)
-            for what in ("encode", "decode")
-            for name, codec in (("jpeg_tiles", "JPEG tiles"), ("zfp", "zfp accuracy"))
-        },
+        **_all_ratios(rows),
         "largest_loss_reduction": _largest(by_point, _loss_reduction),
         "largest_time_reduction": _largest(by_point, _time_reduction),
         "rivals_ahead": _rivals_ahead(with_photo(by_point, rows)),
@@ -104,9 +101,19 @@ def _beats(row: Row, other: Row) -> bool:
     return row["loss"] < other["loss"] and interval(from_text(row), from_text(other))[0] > 0
 
 
+def _all_ratios(rows: list[Row]) -> dict[str, Any]:
+    """Our time over each rival's, to encode and to decode."""
+    rivals = dict.fromkeys(row["codec"] for row in rows if row["codec"] != OURS and "encode_ratio" in row)
+    return {
+        f"{what}_ratio_vs_{'_'.join(re.findall('[a-z0-9]+', codec.lower()))}": _ratios(rows, f"{what}_ratio", codec)
+        for codec in rivals
+        for what in ("encode", "decode")
+    }
+
+
 def _ratios(rows: list[Row], key: str, codec: str) -> dict[str, Any]:
     """Median over points of our time over the codec's, with the 10 % and 90 % quantiles."""
-    ratios = [row[key]["ratio"] for row in rows if row["codec"] == codec and row["can_play"] and row.get(key)]
+    ratios = [row[key]["ratio"] for row in rows if row["codec"] == codec and row["can_play"] and key in row]
     if not ratios:
         return {}
     low, high = np.quantile(ratios, [0.1, 0.9])

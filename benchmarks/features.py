@@ -86,7 +86,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="labelled photos: folder or tar")
     parser.add_argument("--json", type=Path, required=True, help="results, kept and added to")
     parser.add_argument("--cuts", nargs="+", help=f"names of cuts; {PHOTO!r} is the photo itself (default: all)")
-    parser.add_argument("--codecs", nargs="+", help="names of codecs to measure (default: all)")
+    parser.add_argument("--codecs", nargs="+", help="whose accuracy to measure (default: all)")
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS, metavar="KB", help="1 KB is 1,024 bytes")
     parser.add_argument("--photos", type=int, help="an even sample of so many")
     parser.add_argument("--timed", type=int, default=40, help="photos for the clock")
@@ -115,6 +115,7 @@ class Race:
         timed = frames(bundle, photos[:: max(1, len(photos) // options.timed)][: options.timed])
         jobs = [job_of(bundle.folder, cut, timed, options) for cut in options.cuts or cuts_of(bundle)]
         if not options.timing_only:
+            self._pair(network, len(photos), again=options.again)
             with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
                 for job in jobs:
                     codecs = job.codecs if options.again else self._unmeasured(network, job, len(photos))
@@ -122,7 +123,17 @@ class Race:
                         self._add(network, accuracy(pool, replace(job, codecs=codecs), photos))
         for job in jobs:
             if options.again or options.timing_only or self._untimed(network, job):
-                self._add_times(network, job.cut, timing(job, timed))
+                codecs = tuple({row["codec"] for row in self._of(network, job.cut)})
+                self._add_times(network, job.cut, timing(replace(job, codecs=codecs), timed))
+
+    def _pair(self, network: str, photos: int, *, again: bool) -> None:
+        """Refuse, or drop, rows of the network over other photos: only the same photos can be compared."""
+        others = [row for row in self.rows if row["network"] == network and row["photos"] != photos]
+        if others and not again:
+            raise SystemExit(
+                f"{self._path}: has {network} with {others[0]['photos']} photos, not {photos}; try --again"
+            )
+        self.rows = [row for row in self.rows if row not in others]
 
     def _unmeasured(self, network: str, job: Job, photos: int) -> tuple[str, ...]:
         """Codecs that lack a row of the job."""
