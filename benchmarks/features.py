@@ -220,7 +220,7 @@ def figures(parts: list[Outcome], budget: int, clean: NDArray[np.int64], labels:
         "mean_bytes": round(float(sizes.mean()), 1),
         "accuracy": float(right.mean()),
         "clean_accuracy": float(wanted.mean()),
-        "loss": float(wanted.mean() - right.mean()),
+        "loss": round(float(wanted.mean() - right.mean()), 6),
         "loss_interval": interval(wanted, right),
         "agreement": float((answers == clean).mean()),
         "correct": to_text(right),
