@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_edge_quantizer import algorithm_manager, qtyping, quantizer
 
 from exporters.quiet import quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def halve_tflite(source: Path, path: Path) -> None:
@@ -34,9 +38,26 @@ def quantize_tflite(source: Path, path: Path) -> None:
     _write(maker, path)
 
 
-def _write(maker: quantizer.Quantizer, path: Path) -> None:
+def quantize_static_tflite(source: Path, path: Path, images: Sequence[NDArray[np.float32]]) -> None:
+    """Make everything int8 (weights per channel) but the input and output; activations get their range on ``images``.
+
+    Each is ``[1, 3, S, S]``, the file's only input.
+    """
+    names = qtyping.TFLOperationName
+    maker = quantizer.Quantizer(str(source))
+    maker.add_static_config(regex=".*", operation_name=names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    for end in (names.INPUT, names.OUTPUT):
+        maker.update_quantization_recipe(
+            regex=".*", operation_name=end, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+        )
     with quiet():
-        path.write_bytes(maker.quantize().quantized_model)
+        ranges = maker.calibrate({"serving_default": [{"args_0": image} for image in images]}, num_threads=1)
+    _write(maker, path, ranges)
+
+
+def _write(maker: quantizer.Quantizer, path: Path, ranges: Any = None) -> None:
+    with quiet():
+        path.write_bytes(maker.quantize(ranges).quantized_model)
 
 
 def _halve(maker: quantizer.Quantizer) -> None:
