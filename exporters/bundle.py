@@ -79,7 +79,7 @@ def _manifest(spec: BundleSpec, models: list[ModelSpec]) -> Manifest:
     manifest = Manifest(
         format=FORMAT,
         name=spec.name,
-        created_by=_ourselves(),
+        created_by=ourselves(),
         hash="",
         half="both",
         classes=spec.classes,
@@ -93,7 +93,8 @@ def _manifest(spec: BundleSpec, models: list[ModelSpec]) -> Manifest:
     return msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
 
 
-def _ourselves() -> str:
+def ourselves() -> str:
+    """The program that writes a bundle, as ``created_by`` has it."""
     try:
         ours = version("edge-runtime")
     except PackageNotFoundError:

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
-from edge_runtime.models.bundle import ModelFile
+from edge_runtime.models.bundle import ModelFile, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,34 @@ if TYPE_CHECKING:
     Tensors = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
+def stored_file(path: Path) -> StoredFile:
+    """Describe a file that is no model itself."""
+    data = path.read_bytes()
+    return StoredFile(path.name, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def model_file(
+    entry: FileEntry,
+    path: Path,
+    inputs: tuple[Tensor, ...],
+    outputs: tuple[Tensor, ...],
+    weights: StoredFile | None = None,
+) -> ModelFile:
+    """Describe a model's file, as yet without any runtime that it is good for."""
+    stored = stored_file(path)
+    return ModelFile(
+        path=stored.path,
+        format=entry.format,
+        precision=entry.precision,
+        runtimes=(),
+        sha256=stored.sha256,
+        bytes=stored.bytes,
+        inputs=inputs,
+        outputs=outputs,
+        weights=weights,
+    )
+
+
 class Exporter:
     """Writes files of ``reading``; ``scratch`` is a folder that outlives it, for the float32 files."""
 
@@ -32,17 +60,7 @@ class Exporter:
         """Write the file ``path`` and describe it, as yet without any runtime that it is good for."""
         write = self._write_onnx if entry.format == "onnx" else self._write_tflite
         inputs, outputs = write(entry, path)
-        data = path.read_bytes()
-        return ModelFile(
-            path=path.name,
-            format=entry.format,
-            precision=entry.precision,
-            runtimes=(),
-            sha256=hashlib.sha256(data).hexdigest(),
-            bytes=len(data),
-            inputs=inputs,
-            outputs=outputs,
-        )
+        return model_file(entry, path, inputs, outputs)
 
     def _write_onnx(self, entry: FileEntry, path: Path) -> Tensors:
         from exporters.onnx import export_onnx, onnx_tensors

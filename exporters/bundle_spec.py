@@ -10,7 +10,8 @@ import msgspec
 from edge_runtime.errors import BundleError
 from edge_runtime.models.bundle import FrameSpec, GateSpec, Positive, Precision, Role, Triple
 
-PlainName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+PlainName = Annotated[str, msgspec.Meta(pattern=PLAIN_NAME)]
 Format = Literal["onnx", "tflite"]
 WholeKind = Literal["vit-attention", "vit-tokens", "cnn-filled"]
 """Kinds of models that are exported whole; `edge-export split` writes the others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_runtime.models.bundle import files_of
 from exporters.bundle_folder import SIDES, split_bundle
 
 if TYPE_CHECKING:
@@ -25,22 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, object]:
     """Write the bundle and report its files."""
     if options.source.is_dir():
-        return _report(split_bundle(options.source, options.out, options.half), options.out)
+        return report(split_bundle(options.source, options.out, options.half), options.out)
     from exporters.bundle import build_bundle
     from exporters.cli_validate import rows
 
     manifest, checks = build_bundle(options.source, options.out, options.half, options.photos, options.count)
     kept = {file.path for model in manifest.models for file in model.files}
     left_out = sorted({check.file for check in checks} - kept)
-    return {"checks": rows(checks), **_report(manifest, options.out), "left_out": left_out}
+    return {"checks": rows(checks), **report(manifest, options.out), "left_out": left_out}
 
 
-def _report(manifest: Manifest, out: Path) -> dict[str, object]:
-    models = [model for model in manifest.models if model.role in SIDES[manifest.half]]
+def report(manifest: Manifest, out: Path) -> dict[str, object]:
+    """What was written."""
+    files = files_of(manifest, SIDES[manifest.half])
     return {
         "bundle": str(out),
         "half": manifest.half,
         "hash": manifest.hash,
-        "files": sum(len(model.files) for model in models),
-        "bytes": sum(file.bytes for model in models for file in model.files),
+        "files": len(files),
+        "bytes": sum(file.bytes for file in files.values()),
     }

@@ -49,7 +49,7 @@ def rows(checks: Sequence[Check]) -> list[dict[str, object]]:
             "runtime": check.runtime,
             "difference": check.difference,
             "limit": check.limit,
-            "same_label": check.same_label,
+            "same_label": "-" if check.same_label is None else check.same_label,
             "result": "ok" if check.passed else check.error or "differs",
         }
         for check in checks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
 from edge_runtime.errors import BundleError
@@ -17,7 +18,6 @@ from exporters.validate_samples import Sample, photos_for, samples_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -35,11 +35,13 @@ def validate_bundle(folder: Path, spec: Path | None, photos: Path | None, count:
     models = [model for model in bundle.manifest.models if model.role in SIDES[bundle.manifest.half]]
     for model in tqdm(models, desc="validating", unit="model"):
         samples = samples_of(model.kind, pixels, model.mean, model.std, bundle.frame.patch)
+        if model.kind == "cnn-suffix":
+            samples = _features(bundle, model, samples)
         wanted = _pytorch(spec, model, pixels) if spec else _most_precise(bundle, model, samples)
         for file in model.files:
             claimed.update(file.runtimes)
             checks += [
-                check_runtime(bundle.read(file), file, runtime, samples, wanted)
+                check_runtime(bundle.source(file), file, runtime, samples, wanted)
                 for runtime in file.runtimes
                 if runtime in installed
             ]
@@ -54,6 +56,16 @@ def _pytorch(path: Path, model: ModelSpec, pixels: NDArray[np.uint8]) -> list[Sa
         if entry.name == model.name:
             return prepare_model(entry, spec.frame, len(spec.classes), path.parent, pixels).wanted
     raise BundleError(f"{path}: has no model {model.name!r}; give the spec that the bundle was made from")
+
+
+def _features(bundle: Bundle, suffix: ModelSpec, images: list[Sample]) -> list[Sample]:
+    """What the device's half makes of photos, or noise where only the server's half is here."""
+    prefixes = [split.prefix for split in bundle.manifest.splits if split.suffix == suffix.name]
+    if prefixes and bundle.manifest.half == "both":
+        return _most_precise(bundle, bundle.model("edge", prefixes[0]), images)
+    shape = (1, *suffix.files[0].inputs[0].shape[1:])
+    rng = np.random.default_rng(0)
+    return [{"features": rng.normal(size=shape).astype(np.float32)} for _ in images]
 
 
 def _most_precise(bundle: Bundle, model: ModelSpec, samples: list[Sample]) -> list[Sample]:

@@ -89,6 +89,12 @@ class ImageReading(Reading):
         return cast("Tensor", self.network(image))
 
 
+class PrefixReading(ImageReading):
+    """Kind ``cnn-prefix``: ``image [B, 3, S, S]`` to ``features``."""
+
+    outputs = ("features",)
+
+
 def read_as(kind: Kind, network: nn.Module, *, all_layers: bool = False) -> Reading:
     """Put the interface of ``kind`` before ``network``; ``all_layers`` concerns ``vit-attention`` only."""
     if kind == "vit-attention":

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from edge_runtime.errors import ArgumentError
-from exporters.split.session import run
+from exporters.split.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +143,7 @@ def _values(graph: Graph, tensors: set[str]) -> tuple[dict[str, Any], int]:
     batch = graph.batch or 2
     images = np.zeros((batch, 3, graph.size, graph.size), np.float32)
     inputs = {graph.image.name: images}
-    return inputs | run(model, inputs), batch
+    return inputs | Session(model)(inputs), batch
 
 
 def _macs(graph: Graph, node: Any, values: dict[str, Any]) -> int:

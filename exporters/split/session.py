@@ -19,17 +19,25 @@ if TYPE_CHECKING:
     from exporters.split.graph import Graph
 
 
-def run(model: onnx.ModelProto, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Run a model once in onnxruntime; raises ``ModelError`` with onnxruntime's complaint."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    names = [value.name for value in model.graph.output]
-    try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
-    except Exception as error:  # onnxruntime's own exceptions share no public base
-        raise ModelError(f"onnxruntime {ort.__version__} cannot run it ({str(error).splitlines()[0]})") from error
+class Session:
+    """A model in onnxruntime, on one thread; raises ``ModelError`` with onnxruntime's complaint."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._outputs = [value.name for value in model.graph.output]
+        try:
+            self._session = ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions share no public base
+            raise ModelError(f"onnxruntime {ort.__version__} cannot load it ({_first_line(error)})") from error
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run once: arrays by the graph's own names."""
+        try:
+            return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        except Exception as error:
+            raise ModelError(f"onnxruntime {ort.__version__} cannot run it ({_first_line(error)})") from error
 
 
 def recomposed(graph: Graph, cut: Cut, images: NDArray[np.float32]) -> float:
@@ -39,14 +47,16 @@ def recomposed(graph: Graph, cut: Cut, images: NDArray[np.float32]) -> float:
     second together.
     """
     tensor = graph.value(cut.tensor, cut.shape)
-    prefix, suffix = graph.part(graph.image, tensor), graph.part(tensor, graph.logits)
+    prefix, suffix = Session(graph.part(graph.image, tensor)), Session(graph.part(tensor, graph.logits))
+    whole = Session(graph.model)
     batches = np.split(images, len(images) // (graph.batch or 1))
-    features = [run(prefix, {graph.image.name: batch})[cut.tensor] for batch in batches]
+    features = [prefix({graph.image.name: batch})[cut.tensor] for batch in batches]
     if graph.batch is None:
         features, batches = [np.concatenate(features)], [images]
-    worst = 0.0
-    for values, batch in zip(features, batches, strict=True):
-        whole = run(graph.model, {graph.image.name: batch})[graph.logits.name]
-        answer = run(suffix, {cut.tensor: values})[graph.logits.name]
-        worst = max(worst, float(np.abs(answer - whole).max() / np.abs(whole).max()))
-    return worst
+    answers = np.concatenate([suffix({cut.tensor: values})[graph.logits.name] for values in features])
+    wanted = np.concatenate([whole({graph.image.name: batch})[graph.logits.name] for batch in batches])
+    return float(np.abs(answers - wanted).max() / np.abs(wanted).max())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
