@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edge_runtime.errors import PhotoError
+from edge_runtime.errors import ArgumentError, PhotoError
 from edge_runtime.photos import photo_files, stored_files
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ def labelled_photos(source: Path, manifest: Manifest, *, every: int = 1, limit: 
     They lie in class folders, which bear the class's name or the one that the bundle lists in ``class_folders``; or,
     where the bundle knows ImageNet's 1,000 classes, a CSV file among them labels them in columns ``ImageId`` and
     ``TrueLabel`` (from 1). ``every`` keeps each n-th photo starting with the first, ``limit`` an even sample of what is
-    left. Raises ``PhotoError``.
+    left. Raises ``PhotoError``, and ``ArgumentError`` for an ``every`` or ``limit`` below 1.
     """
+    for name, value in (("every", every), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ArgumentError(f"{name}: {value} is less than 1")
     entries = photo_files(source)[::every]
     if limit is not None and limit < len(entries):
         entries = [entries[i] for i in np.linspace(0, len(entries) - 1, limit).astype(int)]

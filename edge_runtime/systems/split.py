@@ -85,6 +85,8 @@ class Split:
     ) -> None:
         if [quality, budget, link].count(None) != 2:
             raise ArgumentError(f"quality, budget, link: {quality}, {budget}, {link} given; give exactly one")
+        if budget is not None and budget < 1:
+            raise ArgumentError(f"budget: {budget} bytes hold no map, give 1 or more")
         self.prefix = prefix
         self.codec = codec
         self.model = model

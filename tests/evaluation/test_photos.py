@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_runtime.errors import PhotoError
+from edge_runtime.errors import ArgumentError, PhotoError
 from edge_runtime.evaluation.photos import labelled_photos
 from edge_runtime.models.bundle import FrameSpec, GateSpec, Manifest
 
@@ -66,6 +66,13 @@ def test_every_nth_and_an_even_sample(folder: Path) -> None:
     """``every`` starts with the first photo; ``limit`` spreads over what is left."""
     assert [Path(p.name).name for p in labelled_photos(folder, MANIFEST, every=2)] == ["a.jpg", "c.JPEG"]
     assert [Path(p.name).name for p in labelled_photos(folder, MANIFEST, limit=2)] == ["a.jpg", "c.JPEG"]
+
+
+@pytest.mark.parametrize("none", [{"every": 0}, {"limit": 0}, {"limit": -1}])
+def test_no_photos_are_no_sample(folder: Path, none: dict[str, int]) -> None:
+    """Both count from 1."""
+    with pytest.raises(ArgumentError, match="is less than 1"):
+        labelled_photos(folder, MANIFEST, **none)
 
 
 def test_an_unknown_class_folder_is_named(folder: Path) -> None:

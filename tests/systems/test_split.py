@@ -111,6 +111,12 @@ def test_one_thing_rules_the_size(given: dict[str, Any]) -> None:
         Split(Reds(), Half(), "net.cut", **given)
 
 
+def test_a_budget_is_some_bytes() -> None:
+    """None at all are refused."""
+    with pytest.raises(ArgumentError, match="budget: 0 bytes hold no map"):
+        Split(Reds(), Half(), "net.cut", budget=0)
+
+
 def test_byte_budget_is_what_the_deadline_leaves() -> None:
     """Bandwidth times what is left of the deadline, less the other bytes, and never negative."""
     assert byte_budget(LinkState(1e6, 0.02), 0.1, 0.01, 0.03) == pytest.approx(40_000, abs=1)
