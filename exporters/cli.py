@@ -19,6 +19,7 @@ COMMANDS = {
     "onnx": ("exporters.cli_export", "export one network to an ONNX file"),
     "tflite": ("exporters.cli_export", "export one network to a TFLite file"),
     "bundle": ("exporters.cli_bundle", "export a spec to a bundle, or split a bundle into halves"),
+    "split": ("exporters.cli_split", "list where a network can be cut in two, or write a bundle of its halves"),
     "validate": ("exporters.cli_validate", "run every file in every runtime it is claimed for, and compare"),
     "inspect": ("exporters.cli_inspect", "say what a model file or a bundle holds"),
 }

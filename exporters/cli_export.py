@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `edge-export onnx` and `edge-export tflite`."""
     add = parser.add_argument
-    add("--network", required=True, help="hybrid, vit, efficientnet-lite0|1|2, or one's own MODULE:FACTORY")
+    add("--network", required=True, help="hybrid, vit, resnet, efficientnet-lite0|1|2, or one's own MODULE:FACTORY")
     add("--kind", choices=get_args(WholeKind), required=True, help="inputs and outputs, see docs/formats/bundle.md")
-    add("--weights", help="state dict, .safetensors or .pt")
     add("--out", type=Path, required=True, help="file to write")
     add("--precision", choices=get_args(Precision), default="fp32")
     add("--classes", type=int, default=10, help="length of the logits (default: %(default)s)")
     add("--image-size", type=int, default=224, help="side of the image in pixels (default: %(default)s)")
+    add("--all-layers", action="store_true", help="vit-attention: report every attention matrix")
+    add_network_arguments(parser)
+    add("--photos", type=Path, help="folder or tar file of photos to check on (default: synthetic)")
+    add("--count", type=int, default=8, help="photos to check on (default: %(default)s)")
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what shapes a network of the catalogue and what it wants to be fed."""
+    add = parser.add_argument
+    add("--weights", help="state dict, .safetensors or .pt")
     add("--patch", type=int, default=16, help="side of a patch in pixels (default: %(default)s)")
     add("--width", type=int, help="hybrid, vit: length of a token")
     add("--depth", type=int, help="hybrid, vit: number of blocks")
     add("--heads", type=int, help="hybrid, vit: attention heads per block")
     add("--imagenet-classes", type=int, nargs="+", help="efficientnet-lite: keep only these rows of the classifier")
-    add("--all-layers", action="store_true", help="vit-attention: report every attention matrix")
-    add(
-        "--mean",
-        type=float,
-        nargs=3,
-        default=(127.0,) * 3,
-        help="of the photos to check on, 0..255 units",
-    )
-    add("--std", type=float, nargs=3, default=(128.0,) * 3)
-    add("--photos", type=Path, help="folder or tar file of photos to check on (default: synthetic)")
-    add("--count", type=int, default=8, help="photos to check on (default: %(default)s)")
+    add("--mean", type=float, nargs=3, default=(127.0,) * 3, help="of the photos, 0..255 units (default: 127)")
+    add("--std", type=float, nargs=3, default=(128.0,) * 3, help="likewise (default: 128)")
 
 
 def run(options: argparse.Namespace) -> dict[str, object]:
