@@ -24,9 +24,10 @@ def describe_bundle(folder: Path) -> dict[str, object]:
         "created_by": manifest.created_by,
         "classes": list(manifest.classes),
         "frame": msgspec.to_builtins(manifest.frame),
-        "gate": msgspec.to_builtins(manifest.gate),
+        "gate": msgspec.to_builtins(manifest.gate) or "none",
         "edge": manifest.default_edge_model,
         "server": manifest.default_server_model,
+        "cut": manifest.default_split or "none",
         "models": [
             {
                 "model": model.name,
@@ -36,6 +37,10 @@ def describe_bundle(folder: Path) -> dict[str, object]:
                 "macs": model.macs,
             }
             for model in manifest.models
+        ],
+        "splits": [
+            {"cut": split.cut, "network": split.network, "tensor": split.tensor, "tables": split.tables.path}
+            for split in manifest.splits
         ],
         "files": [
             {

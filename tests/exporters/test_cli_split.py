@@ -41,6 +41,7 @@ def test_cuts_are_listed_with_what_they_cost(network: str, capsys: pytest.Captur
         (["none.onnx", "--list"], "none.onnx: not an ONNX file"),
         (["resnet", "--list"], "resnet: has no weights of its own"),
         (["mine.onnx", "--list", "--weights", "w.pt"], "--weights w.pt: mine.onnx has weights of its own"),
+        (["mine.onnx", "--at", "relu2", "--out", "bundle"], "--at: needs --out, the folder to write, and --photos"),
         (["efficientnet-lite7", "--list"], "the package index has efficientnet-lite0, 1 and 2"),
     ],
 )
