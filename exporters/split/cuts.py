@@ -26,6 +26,9 @@ KEEPS_SIGN = {
 }  # fmt: skip
 """Operators whose output is never negative when no input from the image is, nor any constant that is added."""
 
+LAST_STEPS = {"Relu", "Clip", "BatchNormalization"}
+"""Operators that runtimes compute together with the layer before them."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -85,10 +88,10 @@ def find_cuts(graph: Graph) -> Cuts:
 def worth_a_choice(graph: Graph, cuts: Sequence[Cut]) -> list[Cut]:
     """Drop each cut that costs the device more than an earlier one and saves no byte.
 
-    Of the tensors before an activation and the activated one, equal in size, the latter stays although it is later:
-    the activation costs next to nothing, and values that are never negative are cheaper to send.
+    Of the tensors before an activation or normalisation and the one behind it, equal in size, the latter stays although
+    it is later: the step costs next to nothing, and values that are never negative are cheaper to send.
     """
-    covered = {name for cut in cuts for name in _before_activation(graph, cut.tensor)}
+    covered = {name for cut in cuts for name in _before_last_step(graph, cut.tensor)}
     kept: list[Cut] = []
     for cut in cuts:
         if cut.tensor not in covered and all(cut.bytes < earlier.bytes for earlier in kept):
@@ -118,18 +121,18 @@ def _clip_minimum(graph: Graph, node: Any) -> float:
     return -math.inf if constant is None else float(constant)
 
 
-def _before_activation(graph: Graph, tensor: str) -> list[str]:
-    """Tensors that only element-wise steps separate from ``tensor``, if that is an activation's output."""
+def _before_last_step(graph: Graph, tensor: str) -> list[str]:
+    """Tensors that only element-wise steps separate from ``tensor``, if that is activated or normalised."""
     found: list[str] = []
     node = graph.producers[tensor]
-    steps = {"Relu", "Clip"}
+    steps = LAST_STEPS
     while node is not None and node.op_type in steps:
         moving = [name for name in node.input if name not in graph.weights and graph.constant(name) is None]
         if len(moving) != 1:
             break
         found += moving
         node = graph.producers.get(moving[0])
-        steps = {"Relu", "Clip", "BatchNormalization", "Add", "Sub", "Mul", "Div", "Identity"}
+        steps = LAST_STEPS | {"Add", "Sub", "Mul", "Div", "Identity"}
     return found
 
 

@@ -109,7 +109,8 @@ def _captured(node: Any) -> Iterator[str]:
 def read_graph(path: Path, size: int | None = None) -> Graph:
     """Read a classifier's ONNX file for images of ``size`` pixels a side (default: what the file says).
 
-    Raises ``ModelError`` unless it maps one image to one vector of logits.
+    A softmax at its end is left out, for answers are made from logits. Raises ``ModelError`` unless the file maps one
+    image to one vector.
     """
     try:
         model = onnx.load(path)
@@ -125,6 +126,7 @@ def read_graph(path: Path, size: int | None = None) -> Graph:
     _fix_image(path, inputs[0], size)
     model.ir_version = min(model.ir_version, NEWEST_IR)
     _keep_inputs(graph, weights)
+    _leave_softmax_out(graph)
     return Graph(model)
 
 
@@ -146,6 +148,14 @@ def _fix_image(path: Path, image: Any, size: int | None) -> None:
         side.dim_value = side.dim_value or size
     if sides[2].dim_value != sides[3].dim_value:
         raise ModelError(f"{path}: {image.name} is {sides[2].dim_value} × {sides[3].dim_value}; frames are square")
+
+
+def _leave_softmax_out(graph: Any) -> None:
+    (output,) = graph.output
+    last = next((node for node in graph.node if output.name in node.output), None)
+    if last is not None and last.op_type == "Softmax":
+        output.name = last.input[0]
+        graph.node.remove(last)
 
 
 def _keep_inputs(graph: Any, weights: set[str]) -> None:

@@ -53,6 +53,21 @@ def test_later_cuts_must_be_smaller(residual: Graph) -> None:
     assert [cut.name for cut in cuts] == ["relu2", "conv5", "globalaveragepool6"]
 
 
+def test_a_normalisation_belongs_to_its_convolution(read: Callable[..., Graph]) -> None:
+    """With one behind the stem and one behind the narrow layer, the tensors before them are no choice."""
+    model = residual_model()
+    for name, at, channels in (("stem", 1, 8), ("narrow", 9, 4)):
+        scale = [helper.make_tensor(f"{name}_{i}", 1, [channels], [1.0] * channels) for i in range(4)]
+        model.graph.initializer.extend(scale)
+        model.graph.node.insert(
+            at, helper.make_node("BatchNormalization", [name, *(part.name for part in scale)], [f"{name}_norm"])
+        )
+        model.graph.node[at + 1].input[0] = f"{name}_norm"
+    graph = read(model)
+    cuts = worth_a_choice(graph, find_cuts(graph).offered)
+    assert [cut.tensor for cut in cuts] == ["stem_relu", "narrow_norm", "pooled"]
+
+
 def test_signs_are_read_off_the_graph(residual: Graph) -> None:
     """After a ReLU, and a sum or pool of such, nothing is negative."""
     signs = {cut.tensor: cut.non_negative for cut in find_cuts(residual).offered}

@@ -115,3 +115,13 @@ def test_junk_is_named(tmp_path: Path) -> None:
     (tmp_path / "junk.onnx").write_bytes(b"\xff" * 50)
     with pytest.raises(ModelError, match=r"junk\.onnx: not an ONNX file"):
         read_graph(tmp_path / "junk.onnx")
+
+
+def test_a_softmax_at_the_end_is_left_out(read: Callable[..., Graph]) -> None:
+    """What comes out are logits, as from a network without it."""
+    model = residual_model()
+    model.graph.node.append(helper.make_node("Softmax", ["answer"], ["probabilities"]))
+    model.graph.output[0].name = "probabilities"
+    graph = read(model)
+    assert graph.logits.name == "answer"
+    assert graph.cut_points() == CUTS
