@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 mpl.use("Agg")
 COLUMNS = 3
 DPI = 80
+KILOBYTE = 1024
+TICKS = (0.5, 1, 2, 4, 8, 16, 32)
 
 
 def draw(rows: list[Row], folder: Path) -> None:
@@ -34,7 +36,7 @@ def _losses(cuts: dict[str, list[Row]], path: Path) -> None:
     """One panel per cut, one line per codec, the photo itself in each; bars are intervals."""
     photo = cuts.get(PHOTO, [])
     panels = {cut: found for cut, found in cuts.items() if cut != PHOTO} or cuts
-    figure, axes = _grid(len(panels), sharex=True)
+    figure, axes = _grid(len(panels), shared=True)
     styles = _styles([row["codec"] for found in cuts.values() for row in found])
     for axis, (cut, found) in zip(axes, panels.items(), strict=False):
         for codec, style in styles.items():
@@ -43,9 +45,11 @@ def _losses(cuts: dict[str, list[Row]], path: Path) -> None:
                 _line(axis, line, style)
         axis.set_title(f"{cut} {'×'.join(map(str, found[0]['shape']))}", fontsize=9)
         axis.set_xscale("log", base=2)
+        axis.set_xticks([KILOBYTE * size for size in TICKS], [f"{size:g}" for size in TICKS])
+        axis.tick_params(labelsize=8, labelbottom=True)
         axis.set_yscale("symlog", linthresh=1)
         axis.grid(alpha=0.3)
-    _finish(figure, axes, "bytes per photo", "accuracy lost, points", path)
+    _finish(figure, axes, "KB per photo", "accuracy lost, points", path)
 
 
 def _line(axis: Any, rows: list[Row], style: dict[str, Any]) -> None:
@@ -60,7 +64,7 @@ def _line(axis: Any, rows: list[Row], style: dict[str, Any]) -> None:
 
 def _times(cuts: dict[str, list[Row]], path: Path) -> None:
     """One panel per cut, one bar per codec: medians over the budgets it can play."""
-    figure, axes = _grid(len(cuts), sharex=False)
+    figure, axes = _grid(len(cuts), shared=False)
     styles = _styles([row["codec"] for found in cuts.values() for row in found])
     for axis, (cut, found) in zip(axes, cuts.items(), strict=False):
         names = [codec for codec in styles if any(_timed(row, codec) for row in found)]
@@ -93,13 +97,13 @@ def _styles(codecs: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _grid(count: int, *, sharex: bool) -> tuple[Any, list[Any]]:
+def _grid(count: int, *, shared: bool) -> tuple[Any, list[Any]]:
     """As many panels as are needed, in rows of a few."""
     from matplotlib import pyplot as plt
 
     rows = -(-count // COLUMNS)
     size = (4.2 * min(count, COLUMNS), 3.2 * rows + 0.8)
-    figure, axes = plt.subplots(rows, min(count, COLUMNS), figsize=size, squeeze=False, sharex=sharex)
+    figure, axes = plt.subplots(rows, min(count, COLUMNS), figsize=size, squeeze=False, sharex=shared, sharey=shared)
     flat = list(axes.flat)
     for spare in flat[count:]:
         spare.remove()

@@ -163,11 +163,11 @@ class Race:
         self._write()
 
     def _write(self) -> None:
-        versions = {name: version(name) for name in PACKAGES}
         machine = fingerprint()
-        machine["packages"] |= versions
-        found = {"machine": machine, "summary": summarise(self.rows), "rows": self.rows}
-        self._path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        machine["packages"] |= {name: version(name) for name in PACKAGES}
+        head = json.dumps({"machine": machine, "summary": summarise(self.rows)}, indent=1, ensure_ascii=False)
+        rows = ",\n".join(f"  {json.dumps(row)}" for row in self.rows)
+        self._path.write_text(f'{head[:-2]},\n "rows": [\n{rows}\n ]\n}}\n', encoding="utf-8")
 
 
 def key_of(row: Row) -> tuple[Any, ...]:
@@ -221,7 +221,7 @@ def figures(parts: list[Outcome], budget: int, clean: NDArray[np.int64], labels:
         "accuracy": float(right.mean()),
         "clean_accuracy": float(wanted.mean()),
         "loss": round(float(wanted.mean() - right.mean()), 6),
-        "loss_interval": interval(wanted, right),
+        "loss_interval": [round(bound, 6) for bound in interval(wanted, right)],
         "agreement": float((answers == clean).mean()),
         "correct": to_text(right),
     }
