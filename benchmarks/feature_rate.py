@@ -24,10 +24,14 @@ ROUNDS = 5
 
 
 class Sent(NamedTuple):
-    """What is sent for one photo at one budget; `encode` makes the same bytes again, for the clock."""
+    """What is sent for one photo at one budget; `encode` makes the same bytes again, for the clock.
+
+    `controlled` tells the codec's own rate control from the search.
+    """
 
     data: bytes
     encode: Callable[[], bytes]
+    controlled: bool
 
 
 class Outcome(NamedTuple):
@@ -35,6 +39,7 @@ class Outcome(NamedTuple):
 
     sizes: NDArray[np.int64]
     answers: NDArray[np.int64]
+    controlled: NDArray[np.bool_]
 
 
 def finest(size_of: Callable[[int], int], count: int, budget: int) -> int:
@@ -61,14 +66,15 @@ def within(codec: Codec, features: Map, budgets: Sequence[int]) -> list[Sent]:
     def searched(budget: int) -> Sent:
         index = max(finest(size_of, len(codec.settings), budget), 0)
         size_of(index)
-        return Sent(encoded[index], partial(codec.encode, features, codec.settings[index]))
+        return Sent(encoded[index], partial(codec.encode, features, codec.settings[index]), controlled=False)
 
-    def controlled(budget: int) -> Sent:
+    def own(budget: int) -> Sent:
         data = codec.encode_within(features, budget)
-        fits = data is not None and len(data) <= budget
-        return Sent(data, partial(codec.encode_within, features, budget)) if data and fits else searched(budget)
+        if data is None or len(data) > budget:
+            return searched(budget)
+        return Sent(data, partial(codec.encode_within, features, budget), controlled=True)
 
-    return [controlled(budget) for budget in budgets]
+    return [own(budget) for budget in budgets]
 
 
 def outcomes(
@@ -81,7 +87,8 @@ def outcomes(
         for budget, chosen in zip(budgets, zip(*sent, strict=True), strict=True):
             decoded = np.stack([decode(split, codec, one.data) for one in chosen])
             sizes = np.array([len(one.data) for one in chosen])
-            found[codec.name, budget] = Outcome(sizes, split.suffix(decoded).argmax(axis=1))
+            controlled = np.array([one.controlled for one in chosen])
+            found[codec.name, budget] = Outcome(sizes, split.suffix(decoded).argmax(axis=1), controlled)
     return found
 
 

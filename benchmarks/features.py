@@ -213,7 +213,7 @@ def answer(job: Job, photos: list[Photo]) -> tuple[NDArray[np.int64], dict[tuple
 
 def figures(parts: list[Outcome], budget: int, clean: NDArray[np.int64], labels: NDArray[np.int64]) -> Row:
     """What a row says of one codec at one budget."""
-    sizes, answers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    sizes, answers, controlled = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     right, wanted = answers == labels, clean == labels
     return {
         "can_play": bool((sizes <= budget).mean() >= ENOUGH),
@@ -223,6 +223,7 @@ def figures(parts: list[Outcome], budget: int, clean: NDArray[np.int64], labels:
         "loss": round(float(wanted.mean() - right.mean()), 6),
         "loss_interval": [round(bound, 6) for bound in interval(wanted, right)],
         "agreement": float((answers == clean).mean()),
+        "own_rate_control": float(controlled.mean()),
         "correct": to_text(right),
     }
 
