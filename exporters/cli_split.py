@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--at", action="append", metavar="CUT", help="cut here; repeatable, the first is the default")
     add("--out", type=Path, help="--at: folder of the new bundle; an older one is replaced")
     add("--photos", type=Path, help="--at: folder or tar file of photos, <class>/<photo>, to measure ranges on")
-    add("--count", type=int, default=64, help="--at: photos to take from there, evenly (default: %(default)s)")
+    add("--count", type=int, default=256, help="--at: photos to take from there, evenly (default: %(default)s)")
     add(
         "--files",
         nargs="+",
@@ -113,7 +113,7 @@ def _list(network: Network, *, all_cuts: bool) -> dict[str, object]:
     graph = network.graph
     cuts = find_cuts(graph)
     shown = cuts.offered if all_cuts else worth_a_choice(graph, cuts.offered)
-    samples = samples_of("cnn-filled", synthetic_photos(graph.size, 2), (127.0,) * 3, (128.0,) * 3, 1)
+    samples = samples_of("cnn-filled", synthetic_photos(graph.size, graph.batch or 2), (127.0,) * 3, (128.0,) * 3, 1)
     images = np.concatenate([sample["image"] for sample in samples])
     differences = [recomposed(graph, cut, images) for cut in shown]
     rows = [

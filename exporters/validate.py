@@ -25,10 +25,10 @@ TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.2}
 Of DeiT-Tiny on real photos the worst were 1e-5 for fp32 and 0.11 for int8; a runtime that computes nonsense is near 1.
 """
 
-FEATURE_TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 0.25}
+FEATURE_TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.25}
 """Largest relative L2 error of the features at a cut, the norm of the difference over that of the reference.
 
-Of EfficientNet-Lite0 and a ResNet on real photos the worst were 0.005 for fp16 and 0.15 for int8.
+Of EfficientNet-Lite0, Lite2 and a ResNet on real photos the worst were 0.006 for fp16 and 0.17 for int8.
 """
 
 RUNTIMES: dict[str, tuple[Runtime, ...]] = {"onnx": ("onnxruntime",), "tflite": ("litert", "tflite-runtime")}

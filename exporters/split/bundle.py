@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from tqdm import tqdm
@@ -18,7 +18,7 @@ from exporters.bundle_folder import check_replaceable, write_bundle
 from exporters.split.halves import Halves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,8 +28,17 @@ if TYPE_CHECKING:
     from exporters.split.source import Network
     from exporters.validate import Check
 
-    Calibrate = Callable[[Path, Path, NDArray[np.uint8], Triple, Triple], bytes]
-    """From an exact prefix, its suffix, photos and their normalisation to the feature codec's tables."""
+
+class Calibrate(Protocol):
+    """From an exact prefix, its suffix and photos uint8 ``[N, S, S, 3]`` to the feature codec's tables.
+
+    ``mean`` and ``std`` are in 0..255 units; ``rectified`` says that no feature is ever negative.
+    """
+
+    def __call__(
+        self, prefix: Path, suffix: Path, photos: NDArray[np.uint8], mean: Triple, std: Triple, *, rectified: bool
+    ) -> bytes:
+        """Bytes of the tables' file."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,8 @@ def write_split(
             exact = Path(scratch, f"{labels.name}.{cut.name}-prefix.onnx")
             models += [halves.prefix(cut, entries, exact), halves.suffix(cut)]
             tables = Path(files, f"{labels.name}.{cut.name}.tables")
-            tables.write_bytes(calibrate(exact, halves.suffix_path(cut), photos, labels.mean, labels.std))
+            suffix, mean, std = halves.suffix_path(cut), labels.mean, labels.std
+            tables.write_bytes(calibrate(exact, suffix, photos, mean, std, rectified=cut.non_negative))
             name = models[-1].name
             splits.append(SplitSpec(labels.name, cut.name, cut.tensor, name, name, stored_file(tables)))
         manifest = _manifest(labels, classes, models, splits)

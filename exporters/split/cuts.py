@@ -22,7 +22,7 @@ SIGNED = {"Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax", "Abs"}
 
 KEEPS_SIGN = {
     "Add", "AveragePool", "Concat", "Dropout", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "Identity", "MaxPool",
-    "Mul", "ReduceMax", "ReduceMean", "Reshape", "Squeeze", "Transpose", "Unsqueeze",
+    "Mul", "ReduceMax", "ReduceMean", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
 """Operators whose output is never negative when no input from the image is, nor any constant that is added."""
 

@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto
 
 from edge_runtime.errors import ModelError
+from exporters.split.batch import with_open_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,7 @@ def read_graph(path: Path, size: int | None = None) -> Graph:
     model.ir_version = min(model.ir_version, NEWEST_IR)
     _keep_inputs(graph, weights)
     _leave_softmax_out(graph)
-    return Graph(model)
+    return Graph(with_open_batch(model) or model)
 
 
 def _fix_image(path: Path, image: Any, size: int | None) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import onnx
 from onnx import TensorProto
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from exporters.bundle_files import Tensors
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from exporters.split.source import Network
     from exporters.validate_samples import Sample
 
-CHECKED = 8
-"""Photos that every file is run on; activations' ranges are taken from all."""
+CHECKED, RANGED = 8, 64
+"""Photos that every file is run on, and those that int8 takes the activations' ranges from."""
 
 STORED = FileEntry("onnx", "fp16")
 """How the server's models are stored."""
@@ -50,14 +50,15 @@ class Halves:
     def __init__(
         self, name: str, network: Network, photos: NDArray[np.uint8], mean: Triple, std: Triple, folder: Path
     ) -> None:
-        if network.graph.batch not in {None, 1}:
+        if network.graph.batch is not None:
             raise ModelError(f"{name}: takes batches of {network.graph.batch} only; export it with an open batch")
         self._name, self._network, self._folder = name, network, folder
         self._mean, self._std = mean, std
-        self._samples = samples_of("cnn-filled", photos, mean, std, 1)
+        self._samples = samples_of("cnn-filled", _evenly(photos, CHECKED), mean, std, 1)
+        self._ranged = samples_of("cnn-filled", _evenly(photos, RANGED), mean, std, 1)
         self._graph = network.graph
         self._stored, self._weights = self._store()
-        self._logits = _answers(self._graph.model, self._samples[:CHECKED], self._graph.image.name, "image", "logits")
+        self._logits = _answers(self._graph.model, self._samples, self._graph.image.name, "image", "logits")
         self.checks: list[Check] = []
 
     @property
@@ -82,7 +83,7 @@ class Halves:
         onnx.save(model, exact)
         answers = self.features(cut)
         tensors = (self._image(),), (self._features(cut),)
-        writer = PrefixFiles(exact, tensors, self._samples, answers, self._network.module, exact.parent)
+        writer = PrefixFiles(exact, tensors, self._ranged, answers, self._network.module, exact.parent)
         files: list[ModelFile] = []
         for entry in entries:
             path = self._folder / f"{self._name}.{cut.name}-prefix-{entry.precision}.{entry.format}"
@@ -106,7 +107,7 @@ class Halves:
     def features(self, cut: Cut) -> list[Sample]:
         """What the exact prefix makes of the photos that files are checked on."""
         model = self._graph.part(self._graph.image, self._graph.value(cut.tensor, cut.shape))
-        return _answers(model, self._samples[:CHECKED], self._graph.image.name, "image", "features")
+        return _answers(model, self._samples, self._graph.image.name, "image", "features")
 
     def _store(self) -> tuple[Graph, StoredFile | None]:
         model, path = onnx.ModelProto(), self._folder / f"{self._name}-fp16.weights"
@@ -126,7 +127,7 @@ class Halves:
     ) -> list[ModelFile]:
         """The file with the runtimes in which it answers right, or nothing when there is none."""
         file = model_file(entry, path, *tensors, weights)
-        made = check_file(path, file, samples[: len(answers)], answers)
+        made = check_file(path, file, samples, answers)
         self.checks += made
         runtimes = tuple(check.runtime for check in made if check.passed)
         return [msgspec.structs.replace(file, runtimes=runtimes)] if runtimes else []
@@ -141,13 +142,13 @@ class Halves:
 
     def _image(self) -> Tensor:
         size = self._graph.size
-        return Tensor("image", self._graph.image.name, (self._graph.batch or -1, 3, size, size))
+        return Tensor("image", self._graph.image.name, (-1, 3, size, size))
 
     def _features(self, cut: Cut) -> Tensor:
-        return Tensor("features", cut.tensor, (self._graph.batch or -1, *cut.shape))
+        return Tensor("features", cut.tensor, (-1, *cut.shape))
 
     def _answer(self) -> Tensor:
-        return Tensor("logits", self._graph.logits.name, (self._graph.batch or -1, self.classes))
+        return Tensor("logits", self._graph.logits.name, (-1, self.classes))
 
 
 def read_files(names: Sequence[str]) -> list[FileEntry]:
@@ -164,6 +165,12 @@ def read_files(names: Sequence[str]) -> list[FileEntry]:
 def _answers(model: onnx.ModelProto, samples: Sequence[Sample], tensor: str, name: str, output: str) -> list[Sample]:
     session, (value,) = Session(model), model.graph.output
     return [{output: session({tensor: sample[name]})[value.name]} for sample in samples]
+
+
+def _evenly(photos: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """So many photos of all, the first among them."""
+    chosen: NDArray[np.uint8] = photos[np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int)]
+    return chosen
 
 
 def _parameters(model: onnx.ModelProto) -> int:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 
 class PrefixFiles:
-    """Writes files of the half ``exact``, a float32 ONNX file, which maps ``samples`` to ``answers``.
+    """Writes files of the half ``exact``, a float32 ONNX file.
 
+    Activations get the ranges that they have on ``samples``, of which the first is mapped to the first of ``answers``.
     ``tensors`` are the ONNX file's. ``module`` is the whole network in PyTorch, which TFLite files need; ``scratch`` is
     a folder for the float32 one.
     """

@@ -34,12 +34,12 @@ LABELS = Labels("net", FrameSpec(SIZE, 8), MEAN, STD, ("cat", "dog", "bird"))
 FILES = ("onnx-fp32", "onnx-fp16", "onnx-int8")
 
 
-def tables(prefix: Path, suffix: Path, photos: np.ndarray, mean: tuple, std: tuple) -> bytes:
+def tables(prefix: Path, suffix: Path, photos: np.ndarray, mean: tuple, std: tuple, *, rectified: bool) -> bytes:
     """Stands in for the codec's calibration: both files load from where they lie."""
     for path in (prefix, suffix):
         onnx.checker.check_model(onnx.load(path))
     assert (photos.shape, mean, std) == (PHOTOS.shape, MEAN, STD)
-    return prefix.stem.encode()
+    return f"{prefix.stem}, {'positive' if rectified else 'signed'}".encode()
 
 
 def write(graph: Graph, out: Path, labels: Labels = LABELS, cuts: tuple[str, ...] = ("relu2", "conv5")) -> Bundle:
@@ -60,7 +60,8 @@ def test_each_cut_has_its_halves_and_tables(bundle: Bundle) -> None:
     assert bundle.split().cut == "relu2"
     split = bundle.split("conv5")
     assert (split.network, split.tensor, split.prefix, split.suffix) == ("net", "narrow", "net.conv5", "net.conv5")
-    assert bundle.read(split.tables) == b"net.conv5-prefix"
+    assert bundle.read(split.tables) == b"net.conv5-prefix, signed"
+    assert bundle.read(bundle.split().tables) == b"net.relu2-prefix, positive"
     prefix, suffix = bundle.model("edge", split.prefix), bundle.model("server", split.suffix)
     assert (prefix.kind, suffix.kind) == ("cnn-prefix", "cnn-suffix")
     assert bundle.model("server").kind == "cnn-filled"
