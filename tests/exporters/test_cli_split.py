@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import onnx
 import pytest
+from PIL import Image
 
+from edge_runtime.models import Bundle
 from exporters.cli import main
+from exporters.validate_samples import synthetic_photos
 from tests.exporters.split.conftest import residual_model
 
 if TYPE_CHECKING:
@@ -33,6 +36,24 @@ def test_cuts_are_listed_with_what_they_cost(network: str, capsys: pytest.Captur
     text = capsys.readouterr().out
     assert "sum_relu" in text
     assert "8,8,8" in text
+
+
+def test_halves_are_written_with_their_tables(network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a file and a folder of photos to a bundle that loads; what it holds is reported."""
+    for number, photo in enumerate(synthetic_photos(16, 20)):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo).save(path)
+    options = ["--photos", str(tmp_path / "photos"), "--classes", "cat", "dog", "bird", "--patch", "8"]
+    out = tmp_path / "bundle"
+    assert main(["split", network, "--at", "conv5", "--at", "stem_relu", "--out", str(out), *options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["result"] for row in found["checks"]} == {"ok"}
+    bundle = Bundle.load(out)
+    assert (found["hash"], found["left_out"]) == (bundle.hash, [])
+    assert [split.cut for split in bundle.manifest.splits] == ["conv5", "relu2"]
+    assert bundle.classes == ("cat", "dog", "bird")
+    assert len({bundle.read(split.tables) for split in bundle.manifest.splits}) == 2
 
 
 @pytest.mark.parametrize(
