@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_runtime.kernels.feature_plan import FeaturePlan, FeatureStep
+
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
 I32 = NDArray[np.int32]
@@ -35,6 +37,8 @@ class Status(IntEnum):
     BAD_PADDING = -5
     BAD_SIZE = -6
     BAD_ISA = -7
+    BAD_FEATURES = -8
+    BAD_STREAM = -9
 
 
 class Measure(IntEnum):
@@ -100,6 +104,19 @@ GateOutcome = tuple[int, float, float, float, int, bool]
 GateBinder = Callable[[F32, F32, U8], Callable[[], GateOutcome]]
 
 
+class FeatureCoder(Protocol):
+    """The FF transform coder of one cut. Keeps the last map's coefficients, so it serves one thread."""
+
+    def transform(self, features: F32) -> int:
+        """OK, or BAD_FEATURES for a value that is not finite; features f32[C,H,W]."""
+
+    def encode(self, step: FeatureStep, out: U8) -> int:
+        """Bytes written of the map last transformed, or BAD_SIZE when `out` is too short."""
+
+    def decode(self, step: FeatureStep, data: U8, out: F32) -> int:
+        """OK, or BAD_STREAM with `out` unspecified; out f32[C,H,W]."""
+
+
 class Backend(Protocol):
     """The raw kernels. A module with these functions is a backend."""
 
@@ -153,3 +170,12 @@ class Backend(Protocol):
 
     def gate(self, plan: GatePlan, buffers: GateBuffers) -> GateBinder:
         """A fused call that writes into the buffers, to be bound to its inputs."""
+
+    def feature_coder(self, plan: FeaturePlan) -> FeatureCoder:
+        """A coder for maps of that plan."""
+
+    def rans_encode(self, values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -> int:
+        """Bytes written, or BAD_SIZE; value i has table tables[i] and shifts[i] low bits that are sent as they are."""
+
+    def rans_decode(self, data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
+        """OK, or BAD_STREAM; out i32[n]."""

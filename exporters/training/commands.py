@@ -17,7 +17,7 @@ from exporters.training.photos import load_photos
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `edge-export train`."""
-    parser.add_argument("name", choices=("edge-vit", "server-vit", "patch-tolerant"))
+    parser.add_argument("name", choices=("edge-vit", "server-vit", "patch-tolerant", "relu-resnet"))
     parser.add_argument("--photos", type=Path, required=True, help="folder or tar file, <class>/<photo>")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint, the log and the model")
     parser.add_argument("--epochs", type=int, help="default: the recipe's own")
@@ -64,6 +64,10 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         if options.teacher is None:
             raise ArgumentError("--teacher: server-vit needs DeiT-Tiny weights to learn from; give their file")
         return ServerVit(IMAGENET_INDICES, options.teacher, **epochs)
+    if options.name == "relu-resnet":
+        from exporters.training.relu_resnet import ReluResnet
+
+        return ReluResnet(len(IMAGENET_INDICES), **epochs)
     from exporters.training.patch_tolerant import PatchTolerant
 
     network = own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
