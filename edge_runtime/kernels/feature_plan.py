@@ -26,7 +26,9 @@ RATIOS = 28
 LARGEST_RATIO = 63
 MAX_VALUE = 32767
 LANES = 4
-STATE_FLOOR = 1 << 16
+STATE_BITS = 31
+"""Coder states lie in 2^15..2^31 between symbols: small enough to divide by multiplying."""
+STATE_FLOOR = 1 << (STATE_BITS - 16)
 ACTIVITY_SKIP, ACTIVITY_LOW, ACTIVITY_USUAL, ACTIVITY_HIGH = range(4)
 
 

@@ -1,6 +1,6 @@
 """Interleaved rANS with static tables, in plain Python (Duda 2013; Giesen, "Interleaved entropy coders", 2014).
 
-Four 32-bit states take the symbols in turn; 16-bit words are moved when a state would leave 2^16..2^32. Raw bits
+Four 32-bit states take the symbols in turn; 16-bit words are moved when a state would leave 2^15..2^31. Raw bits
 (escapes and low bits) follow the words.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_runtime.kernels.feature_plan import ESCAPE, LANES, PROBABILITY_BITS, STATE_FLOOR
+from edge_runtime.kernels.feature_plan import ESCAPE, LANES, PROBABILITY_BITS, STATE_BITS, STATE_FLOOR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def _code(symbols: list[int], tables: list[int], histograms: U16) -> bytes:
         table, symbol = tables[index], symbols[index]
         frequency = frequencies[table][symbol]
         state = states[index % LANES]
-        if state >= frequency << 20:
+        if state >= frequency << (STATE_BITS - PROBABILITY_BITS):
             words.append(state & 0xFFFF)
             state >>= 16
         states[index % LANES] = (state // frequency << PROBABILITY_BITS) + state % frequency + starts[table][symbol]
