@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_runtime.kernels.feature_plan import ESCAPE, LANES, PROBABILITY_BITS, STATE_BITS, STATE_FLOOR
+from edge_runtime.kernels.feature_plan import (
+    ESCAPE,
+    LANES,
+    MAX_VALUE,
+    PROBABILITY_BITS,
+    STATE_BITS,
+    STATE_FLOOR,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,9 +113,11 @@ class Decoder:
         found = []
         for symbol, shift in zip(symbols.tolist(), shifts.tolist(), strict=True):
             high = raw.escape() if symbol == ESCAPE else symbol - LARGEST_SYMBOL
-            found.append((high << shift) + raw.take(shift) - ((1 << shift) >> 1))
+            value = (high << shift) + raw.take(shift) - ((1 << shift) >> 1)
+            if abs(value) > MAX_VALUE:
+                raise BadStream
+            found.append(value)
         raw.check_end()
-        # A crafted escape may exceed what an encoder writes; it may not exceed 32 bits.
         return np.array(found, np.int32)
 
 
