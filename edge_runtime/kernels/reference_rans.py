@@ -76,6 +76,8 @@ class Decoder:
             raise BadStream
         self._data = data
         self._states = list(struct.unpack_from(f"<{LANES}I", data))
+        if not all(STATE_FLOOR <= state < 1 << STATE_BITS for state in self._states):
+            raise BadStream
         self._at = 4 * LANES
         self._coded = 0
         self._frequencies = histograms.tolist()
