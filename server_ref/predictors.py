@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -40,6 +41,17 @@ class Predictor(Protocol):
 
     def logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
         """Logits float32 ``[len(inputs), classes]`` from one run; never called by two threads at once."""
+
+
+class FeatureDecoder(Protocol):
+    """What a suffix needs of a feature codec: the shape ``(C, H, W)`` of its maps, and to decode into one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of every map."""
+
+    def decode(self, data: bytes, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Decode into ``out`` float32 ``[C, H, W]``; raises PayloadError."""
 
 
 class _PicturePredictor:
@@ -100,6 +112,32 @@ class CnnPredictor(_PicturePredictor):
         return {"image": image}
 
 
+class SuffixPredictor:
+    """The rest of a network, from one cut on (kind ``cnn-suffix``). ``codec`` holds the cut's tables."""
+
+    kinds: tuple[PayloadKind, ...] = ("features",)
+
+    def __init__(self, model: Model, spec: ModelSpec, codec: FeatureDecoder) -> None:
+        self.batches = _has_free_batch(model, spec)
+        # As float16, the largest that a device has a reason to send.
+        self.max_bytes = 2 * math.prod(codec.shape)
+        self._model = model
+        self._codec = codec
+        self._shape = spec.files[0].inputs[0].shape[1:]
+        if math.prod(self._shape) != math.prod(codec.shape):
+            raise BundleError(f"{spec.name}: takes {list(self._shape)}, its cut's tables are for {list(codec.shape)}")
+
+    def decode(self, payload: Payload) -> Inputs:
+        """``features`` float32 ``[1, C, H, W]``, or ``[1, C]`` as the model takes it, decoded in place."""
+        features = np.empty((1, *self._shape), np.float32)
+        self._codec.decode(payload.data, out=features.reshape(self._codec.shape))
+        return {"features": features}
+
+    def logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+        """Logits float32 ``[len(inputs), classes]``."""
+        return _logits(self._model, inputs)
+
+
 def open_predictor(bundle: Bundle, spec: ModelSpec, threads: int = 1) -> Predictor:
     """Load a server model; raises BundleError for a kind that cannot serve, and ModelError."""
     model = open_model(bundle, spec, threads=threads)
@@ -107,7 +145,18 @@ def open_predictor(bundle: Bundle, spec: ModelSpec, threads: int = 1) -> Predict
         return VitPredictor(model, spec, bundle.frame)
     if spec.kind == "cnn-filled":
         return CnnPredictor(model, spec, bundle.frame)
-    raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve, a server model is vit-tokens or cnn-filled")
+    if spec.kind == "cnn-suffix":
+        return SuffixPredictor(model, spec, _codec_before(bundle, spec))
+    raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve; vit-tokens, cnn-filled and cnn-suffix can")
+
+
+def _codec_before(bundle: Bundle, spec: ModelSpec) -> FeatureDecoder:
+    from edge_runtime.codecs.features import FeatureCodec
+
+    for split in bundle.manifest.splits:
+        if split.suffix == spec.name:
+            return FeatureCodec.load(bundle.read(split.tables))
+    raise BundleError(f"{spec.name}: no cut of this bundle names it as its suffix")
 
 
 def _has_free_batch(model: Model, spec: ModelSpec) -> bool:

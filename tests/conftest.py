@@ -1,14 +1,34 @@
-"""What the whole suite shares: the committed zoo, and the data that may lie beside the repository."""
+"""What the whole suite shares: the committed zoo, a tiny cut network, and data that may lie beside the repository."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import msgspec
+import numpy as np
+import onnx
 import pytest
+import tomli_w
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_runtime.models import Bundle
+from edge_runtime.models.bundle import (
+    FrameSpec,
+    Manifest,
+    ModelFile,
+    ModelSpec,
+    SplitSpec,
+    StoredFile,
+    Tensor,
+    manifest_hash,
+    toml_table,
+)
 
 ROOT = Path(__file__).parents[1]
+# The tiny network means over blocks of so many pixels first, then over all: each cut's name and block.
+CUTS = {"early": 4, "late": 8}
+FRAME = 64
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +44,100 @@ def imagenette_val() -> Path:
     if not path.exists():
         pytest.skip("needs the Imagenette validation photos in ../shared/data, which may not be distributed")
     return path
+
+
+@pytest.fixture(scope="session")
+def split_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A network ``net`` that tells red, green and blue photos apart: whole, and cut at ``early`` and at ``late``."""
+    folder = tmp_path_factory.mktemp("split")
+    models = [_network(folder, "net", "cnn-filled", {"image": (-1, 3, FRAME, FRAME)}, {"logits": (-1, 3)}, 1)]
+    splits = []
+    for cut, block in CUTS.items():
+        shape = (3, FRAME // block, FRAME // block)
+        name = f"net.{cut}"
+        prefix = _network(
+            folder, name, "cnn-prefix", {"image": (-1, 3, FRAME, FRAME)}, {"features": (-1, *shape)}, block
+        )
+        suffix = _network(folder, name, "cnn-suffix", {"features": (-1, *shape)}, {"logits": (-1, 3)}, 1)
+        models += [prefix, suffix]
+        tables = _store(folder, f"{cut}.tables", _tables(folder, prefix, suffix))
+        splits.append(SplitSpec(network="net", cut=cut, tensor=cut, prefix=name, suffix=name, tables=tables))
+    manifest = Manifest(
+        format=1,
+        name="tiny",
+        created_by="tests",
+        hash="",
+        half="both",
+        classes=("red", "green", "blue"),
+        default_edge_model="net.early",
+        default_server_model="net",
+        frame=FrameSpec(size=FRAME, patch=16),
+        models=tuple(models),
+        splits=tuple(splits),
+        default_split="early",
+    )
+    manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
+    (folder / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))
+    return Bundle.load(folder)
+
+
+def _tables(folder: Path, prefix: ModelSpec, suffix: ModelSpec) -> bytes:
+    """The feature codec's tables of a cut, calibrated on noise of several colours."""
+    from exporters.calibrate import calibrate
+
+    noise = np.random.default_rng(0).integers(0, 256, (16, FRAME, FRAME, 3))
+    photos = (noise * np.random.default_rng(1).random((16, 1, 1, 3))).astype(np.uint8)
+    return calibrate(folder / prefix.files[0].path, folder / suffix.files[0].path, photos, prefix.mean, prefix.std)
+
+
+def _store(folder: Path, name: str, data: bytes) -> StoredFile:
+    (folder / name).write_bytes(data)
+    return StoredFile(path=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+
+
+def _network(
+    folder: Path,
+    name: str,
+    kind: str,
+    inputs: dict[str, tuple[int, ...]],
+    outputs: dict[str, tuple[int, ...]],
+    block: int,
+) -> ModelSpec:
+    """Means over blocks of pixels, or over everything where the output is flat."""
+    stored = _store(folder, f"{kind}-{name}.onnx", _graph(inputs, outputs, block).SerializeToString())
+    file = ModelFile(
+        path=stored.path,
+        format="onnx",
+        precision="fp32",
+        runtimes=("onnxruntime",),
+        sha256=stored.sha256,
+        bytes=stored.bytes,
+        inputs=tuple(Tensor(key, key, shape) for key, shape in inputs.items()),
+        outputs=tuple(Tensor(key, key, shape) for key, shape in outputs.items()),
+    )
+    return ModelSpec(
+        name=name,
+        role="edge" if kind == "cnn-prefix" else "server",
+        kind=kind,
+        mean=(0.0, 0.0, 0.0),
+        std=(50.0, 50.0, 50.0),
+        parameters=1,
+        macs=1,
+        files=(file,),
+    )
+
+
+def _graph(inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]], block: int) -> onnx.ModelProto:
+    ((source, _),), ((target, _),) = inputs.items(), outputs.items()
+    node = (
+        helper.make_node("AveragePool", [source], [target], kernel_shape=[block, block], strides=[block, block])
+        if target == "features"
+        else helper.make_node("ReduceMean", [source, "axes"], [target], keepdims=0)
+    )
+    constants = [] if target == "features" else [numpy_helper.from_array(np.array([2, 3]), "axes")]
+    infos = [
+        [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["b" if size < 0 else size for size in shape])]
+        for key, shape in (*inputs.items(), *outputs.items())
+    ]
+    graph = helper.make_graph([node], "tiny", *infos, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

@@ -1,4 +1,4 @@
-"""One handler per payload kind: payload bytes of a frame of known size in, `Picture` out."""
+"""One handler per kind of payload that shows a frame: its bytes and the frame's size in, `Picture` out."""
 
 from __future__ import annotations
 
