@@ -1,4 +1,4 @@
-"""``edge-runtime evaluate``."""
+"""``edge-runtime evaluate``: the options of every system, and the attention system's report."""
 
 from __future__ import annotations
 
@@ -9,28 +9,58 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edge_runtime.cli_options import add_system_options, command, deadline_s, load, measured_link
+from edge_runtime.cli_split import evaluate_split
+from edge_runtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from edge_runtime.evaluation.evaluate import Setup
+
+WITHIN, MOST_COST = 0.005, 0.32
+# Options that mean nothing to other systems.
+ONLY = {
+    "attention": (
+        *("eta", "delta", "uncertainty", "rule", "score", "patch_codec"),
+        *("edge_model", "server_model", "within", "most_cost"),
+    ),
+    "split": ("cut", "budget", "bandwidth", "picture"),
+}
 
 
 def add_evaluate(commands: Any) -> None:
     """Declare the command."""
     evaluate = command(commands, "evaluate", _run, "measure a system on labelled photos, beside its rivals")
-    evaluate.add_argument("--system", choices=("attention",), default="attention")
-    evaluate.add_argument("--data", type=Path, required=True, help="folder or tar file, <class>/<photo>")
+    evaluate.add_argument("--system", choices=("attention", "split"), default="attention")
+    evaluate.add_argument("--data", type=Path, required=True, help="folder or tar file, <class>/<photo> or a CSV table")
     evaluate.add_argument("--limit", type=int, help="an even sample of so many photos")
     evaluate.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
-    evaluate.add_argument("--sweep", type=Path, metavar="DIR", help="all selections, gates and rivals: CSV and PNG")
-    evaluate.add_argument("--within", type=float, default=0.005, help="--sweep: accepted loss against the server")
-    evaluate.add_argument("--most-cost", type=float, default=0.32, help="--sweep: largest cost to recommend")
+    evaluate.add_argument("--sweep", type=Path, metavar="DIR", help="all settings and rivals: CSV and PNG")
+    evaluate.add_argument("--within", type=float, help=f"--sweep: accepted loss against the server ({WITHIN})")
+    evaluate.add_argument("--most-cost", type=float, help=f"--sweep: largest cost to recommend ({MOST_COST})")
+    split = evaluate.add_argument_group("--system split")
+    split.add_argument("--cut", action="append", default=[], help="may be repeated (default: every cut of the bundle)")
+    split.add_argument("--budget", type=int, metavar="BYTES", help="of a feature map, instead of --quality")
+    split.add_argument("--bandwidth", metavar="RATE[/RTT]", help="budget each map for this link, by --deadline")
+    split.add_argument("--picture", type=Path, metavar="PNG", help="draw device, link and server time per cut")
     add_system_options(evaluate)
 
 
 def _run(options: argparse.Namespace) -> None:
+    for system, names in ONLY.items():
+        if system != options.system:
+            _refuse(options, names, f"goes with --system {system}, not {options.system}")
+    (evaluate_split if options.system == "split" else _evaluate_attention)(options)
+
+
+def _refuse(options: argparse.Namespace, names: Sequence[str], reason: str) -> None:
+    for name in names:
+        if getattr(options, name) not in (None, "", []):
+            raise ArgumentError(f"--{name.replace('_', '-')}: {reason}")
+
+
+def _evaluate_attention(options: argparse.Namespace) -> None:
     from edge_runtime.evaluation.evaluate import Setup, evaluate
     from edge_runtime.evaluation.photos import labelled_photos
 
@@ -54,7 +84,9 @@ def _sweep(options: argparse.Namespace, setup: Setup) -> None:
     from edge_runtime.evaluation.sweep import sweep, write_csv
 
     options.sweep.mkdir(parents=True, exist_ok=True)
-    found = sweep(setup, within=options.within, most_cost=options.most_cost)
+    within = WITHIN if options.within is None else options.within
+    most_cost = MOST_COST if options.most_cost is None else options.most_cost
+    found = sweep(setup, within=within, most_cost=most_cost)
     write_csv(found.points, options.sweep / "sweep.csv")
     plot_plane(found.points, found.server_accuracy, found.edge_accuracy, options.sweep / "sweep.png")
     if options.json:
@@ -63,7 +95,7 @@ def _sweep(options: argparse.Namespace, setup: Setup) -> None:
     print(f"{len(found.points)} points in {options.sweep / 'sweep.csv'}, drawn in {options.sweep / 'sweep.png'}")
     print(f"device alone {found.edge_accuracy:.2%}, server alone {found.server_accuracy:.2%}")
     if found.recommended is None:
-        print(f"no selection is within {options.within:.2%} of the server at cost {options.most_cost:g} or less")
+        print(f"no selection is within {within:.2%} of the server at cost {most_cost:g} or less")
         return
     best = found.recommended
     print(

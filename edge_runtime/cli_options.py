@@ -42,7 +42,9 @@ def add_system_options(parser: argparse.ArgumentParser) -> None:
     gate.add_argument("--rule", choices=("sum", "threshold", "top-k", "random"))
     gate.add_argument("--score", help="last, rollout or rollout[FIRST:END]")
     gate.add_argument("--patch-codec", choices=("raw", "jpeg", "webp"))
-    gate.add_argument("--quality", type=int, help="of the patch codec, 1..100")
+    gate.add_argument(
+        "--quality", type=int, help="of the patch codec, 1..100; evaluate --system split: of the feature map, 0..100"
+    )
     where = parser.add_argument_group("models and link")
     where.add_argument("--edge-model", default="", help="default: the bundle's")
     where.add_argument("--server-model", default="", help="default: the bundle's")
@@ -54,7 +56,9 @@ def add_system_options(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--tls-cert", type=Path, help="our own certificate, for a server that asks for one")
     where.add_argument("--tls-key", type=Path)
     where.add_argument("--link", metavar="RATE/RTT", help="shape the link, for example 5mbit/20ms")
-    where.add_argument("--deadline", type=float, metavar="MS", help="per photo; later the device answers alone")
+    where.add_argument(
+        "--deadline", type=float, metavar="MS", help="per photo; later the device answers alone, if it can"
+    )
 
 
 def load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
