@@ -10,7 +10,10 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ("attention", "dispatch", "entropy", "gate", "image", "patches", "selection", "x86/avx2", "x86/avx512")
+SOURCES = (
+    "attention", "dct", "dispatch", "entropy", "features", "gate", "image", "patches", "rans", "selection",
+    "x86/avx2", "x86/avx2_features", "x86/avx512",
+)  # fmt: skip
 # Contraction would change bits on CPUs with fused multiply-add. -O3 for its vectoriser, which reorders no floats.
 # Functions that take wide vectors are all inlined: how other compilers would pass them does not matter.
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-psabi"]

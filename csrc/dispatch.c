@@ -11,6 +11,13 @@ static const struct edge_dispatch scalar = {
     .rollout = edge_rollout_scalar,
     .resample_vertical = edge_resample_vertical_scalar,
     .gather_usual = edge_gather_usual_scalar,
+    .load_map = edge_load_map_scalar,
+    .store_map = edge_store_map_scalar,
+    .transform = edge_transform_scalar,
+    .mix = edge_mix_scalar,
+    .quantise = edge_quantise_scalar,
+    .dequantise = edge_dequantise_scalar,
+    .descale = edge_descale_scalar,
 };
 
 #if defined(__x86_64__)
@@ -22,6 +29,13 @@ static const struct edge_dispatch avx2 = {
     .rollout = edge_rollout_avx2,
     .resample_vertical = edge_resample_vertical_avx2,
     .gather_usual = edge_gather_usual_avx2,
+    .load_map = edge_load_map_avx2,
+    .store_map = edge_store_map_avx2,
+    .transform = edge_transform_avx2,
+    .mix = edge_mix_avx2,
+    .quantise = edge_quantise_avx2,
+    .dequantise = edge_dequantise_avx2,
+    .descale = edge_descale_avx2,
 };
 
 static const struct edge_dispatch avx512 = {
@@ -32,6 +46,13 @@ static const struct edge_dispatch avx512 = {
     .rollout = edge_rollout_avx2,
     .resample_vertical = edge_resample_vertical_avx2,
     .gather_usual = edge_gather_usual_avx512,
+    .load_map = edge_load_map_avx2,
+    .store_map = edge_store_map_avx2,
+    .transform = edge_transform_avx2,
+    .mix = edge_mix_avx2,
+    .quantise = edge_quantise_avx2,
+    .dequantise = edge_dequantise_avx2,
+    .descale = edge_descale_avx2,
 };
 #endif
 
@@ -108,4 +129,41 @@ int32_t edge_resample_vertical(const uint8_t *image, size_t height, size_t width
 void edge_gather_usual(const uint8_t *image, size_t width, const uint16_t *indices, size_t k, uint8_t *patches)
 {
     chosen->gather_usual(image, width, indices, k, patches);
+}
+
+int32_t edge_load_map(const float *map, size_t channels, size_t positions, const float *mean, const float *scale,
+                  size_t stride, int16_t *out)
+{
+    return chosen->load_map(map, channels, positions, mean, scale, stride, out);
+}
+
+void edge_store_map(const int16_t *in, size_t channels, size_t positions, const float *mean, const float *unscale,
+                size_t stride, int32_t rectified, float *out)
+{
+    chosen->store_map(in, channels, positions, mean, unscale, stride, rectified, out);
+}
+
+void edge_transform(const struct edge_lines *lines, const int16_t *matrix, size_t size, size_t stride)
+{
+    chosen->transform(lines, matrix, size, stride);
+}
+
+void edge_mix(const int16_t *rows, size_t count, const int16_t *matrix, size_t stride, size_t outputs, int32_t *sums)
+{
+    chosen->mix(rows, count, matrix, stride, outputs, sums);
+}
+
+void edge_quantise(const int32_t *sums, const float *inverse, size_t count, int16_t *out)
+{
+    chosen->quantise(sums, inverse, count, out);
+}
+
+void edge_dequantise(int16_t *values, const float *step, size_t count)
+{
+    chosen->dequantise(values, step, count);
+}
+
+void edge_descale(const int32_t *sums, size_t count, int16_t *out)
+{
+    chosen->descale(sums, count, out);
 }

@@ -3,6 +3,8 @@
 #define EDGE_DISPATCH_H
 
 #include "edge_kernels.h"
+#include "feature_stages.h"
+#include "feature_stages.h"
 
 typedef int32_t edge_uncertainty_function(const float *, size_t, struct edge_uncertainty *);
 typedef int32_t edge_softmax_function(const float *, size_t, float *);
@@ -22,6 +24,13 @@ struct edge_dispatch {
     edge_rollout_function *rollout;
     edge_resample_function *resample_vertical;
     edge_gather_usual_function *gather_usual;
+    edge_load_map_function *load_map;
+    edge_store_map_function *store_map;
+    edge_transform_function *transform;
+    edge_mix_function *mix;
+    edge_quantise_function *quantise;
+    edge_dequantise_function *dequantise;
+    edge_descale_function *descale;
 };
 
 /* The scalar versions are the specification; the compiler may use the baseline's vectors for them. */
@@ -34,6 +43,13 @@ edge_gather_usual_function edge_gather_usual_scalar;
 
 /* The chosen version. */
 edge_gather_usual_function edge_gather_usual;
+edge_load_map_function edge_load_map;
+edge_store_map_function edge_store_map;
+edge_transform_function edge_transform;
+edge_mix_function edge_mix;
+edge_quantise_function edge_quantise;
+edge_dequantise_function edge_dequantise;
+edge_descale_function edge_descale;
 
 #if defined(__x86_64__)
 edge_uncertainty_function edge_uncertainty_avx2;

@@ -33,7 +33,9 @@ enum edge_status {
     EDGE_BAD_INDEX = -4,     /* a patch beyond the grid, or indices not strictly ascending where they must be */
     EDGE_BAD_PADDING = -5,   /* a bit set beyond the last patch */
     EDGE_BAD_SIZE = -6,      /* sizes that contradict each other */
-    EDGE_BAD_ISA = -7        /* an instruction set that is not there */
+    EDGE_BAD_ISA = -7,       /* an instruction set that is not there */
+    EDGE_BAD_FEATURES = -8,  /* a value that is not finite */
+    EDGE_BAD_STREAM = -9     /* bytes that no encoder writes */
 };
 
 /* What the gate compares with eta: local if an entropy is below it, or the margin above it. */
@@ -65,6 +67,44 @@ struct edge_gate_buffers {
 struct edge_gate_outcome {
     struct edge_uncertainty uncertainty;
     int32_t label, local;
+};
+
+/* One symbol of a histogram, as the coder wants it. */
+struct edge_rans_symbol {
+    uint32_t reciprocal, bias;
+    uint16_t frequency, start;
+    uint32_t shift;
+};
+
+/* One cut of a network (docs/formats/features.md). `stride` is the number of channels, rounded up to 16; what is
+ * between them is zero. `even` is the block's side, rounded up to 2. */
+struct edge_feature_plan {
+    size_t channels, height, width, block, stride;
+    int32_t rectified, activity;
+    const float *mean, *scale, *unscale;        /* [channels] */
+    const int16_t *basis, *transposed;          /* [block][even], 2^-14 */
+    const int16_t *forward, *inverse;           /* [stride / 2][stride][2]: two inputs of each output */
+    const uint16_t *zigzag;                     /* [block * block] */
+    const struct edge_rans_symbol *symbols;     /* [histograms][32] */
+    const uint8_t *slots;                       /* [histograms][4096] */
+};
+
+/* What one quality makes of it; rows of components are `stride` apart. */
+struct edge_feature_step {
+    const uint16_t *extent;       /* [block * block], at most `channels` */
+    const float *inverse, *step;  /* [block * block][stride] */
+    const uint8_t *ratio;         /* [block * block][stride], at most 63 */
+    uint32_t level, activity_table;
+};
+
+/* Memory of a coder. rows = block * block * blocks of a channel. */
+struct edge_feature_buffers {
+    int16_t *positions;    /* [height * width][stride] */
+    int16_t *coefficients; /* [rows][stride]; zero before the first use */
+    int16_t *levels;       /* [rows][stride] */
+    int32_t *sums;         /* [4][stride] */
+    uint32_t *pending;     /* [rows * channels + 1] */
+    uint8_t *classes;      /* [blocks] */
 };
 
 /* dispatch.c: choose the fastest versions this CPU can run; call once before anything else, harmless again. */
@@ -117,5 +157,25 @@ int32_t edge_unpack_bitmap(const uint8_t *bits, size_t count, uint16_t *out);
  * leave, 0 when local (the buffers are then untouched). tokens - 1 = (height / patch) * (width / patch). */
 int32_t edge_gate(const struct edge_gate_plan *plan, const float *logits, const float *attention,
                   const uint8_t *image, const struct edge_gate_buffers *buffers, struct edge_gate_outcome *outcome);
+
+/* rans.c: tables from histograms [count][32] that sum to 4096 each, no share being all of it; else EDGE_BAD_SIZE.
+ * symbols [count][32], slots [count][4096]. */
+int32_t edge_rans_prepare(const uint16_t *histograms, size_t count, struct edge_rans_symbol *symbols, uint8_t *slots);
+/* Value i, at most 32767 in magnitude, has table tables[i] and shifts[i] <= 16 low bits that are sent as they are.
+ * Returns the bytes written, or EDGE_BAD_SIZE. */
+int64_t edge_rans_encode(const int32_t *values, const uint8_t *tables, const uint8_t *shifts, size_t count,
+                         const struct edge_rans_symbol *symbols, uint8_t *out, size_t capacity);
+int32_t edge_rans_decode(const uint8_t *data, size_t size, const uint8_t *tables, const uint8_t *shifts, size_t count,
+                         const struct edge_rans_symbol *symbols, const uint8_t *slots, int32_t *values);
+
+/* features.c: the FF transform coder. A map [channels][height][width] becomes coefficients in the buffers
+ * (EDGE_BAD_FEATURES for a value that is not finite); those become bytes, at any step and as often as wanted
+ * (returns how many, or EDGE_BAD_SIZE); bytes become a map again. */
+int32_t edge_feature_transform(const struct edge_feature_plan *plan, const float *map,
+                               const struct edge_feature_buffers *buffers);
+int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
+                            const struct edge_feature_buffers *buffers, uint8_t *out, size_t capacity);
+int32_t edge_feature_decode(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
+                            const struct edge_feature_buffers *buffers, const uint8_t *data, size_t size, float *map);
 
 #endif

@@ -9,10 +9,12 @@ import numpy as np
 from edge_runtime.kernels._native import ffi, lib
 from edge_runtime.kernels.constants import KERNELS
 from edge_runtime.kernels.interface import BackendInfo
+from edge_runtime.kernels.native_features import FeatureCoder, rans_decode, rans_encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_runtime.kernels.feature_plan import FeaturePlan
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GateOutcome, GatePlan
 
 # The versions of each kernel in the dispatch table of csrc/dispatch.c, best last; the others have one.
@@ -23,9 +25,14 @@ _VERSIONS = {
     "rollout": ("avx2",),
     "resample_vertical": ("avx2",),
     "gather": ("avx2", "avx512"),
+    "feature_transform": ("avx2",),
+    "feature_encode": ("avx2",),
+    "feature_decode": ("avx2",),
 }
 # Instruction sets that one of csrc/dispatch.c's tables may take versions from.
 _INCLUDES = {"scalar": (), "avx2": ("avx2",), "avx512": ("avx2", "avx512")}
+
+__all__ = ["FeatureCoder", "rans_decode", "rans_encode"]
 
 _wrap = ffi.from_buffer
 # Resolved once: cffi would look the words up in every call.
@@ -179,3 +186,8 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
         return run
 
     return bind
+
+
+def feature_coder(plan: FeaturePlan) -> FeatureCoder:
+    """See `interface.Backend`."""
+    return FeatureCoder(plan)

@@ -1,0 +1,164 @@
+/* Interleaved rANS with static tables (Duda 2013; Giesen 2014): four states take the symbols in turn. */
+#ifndef EDGE_RANS_H
+#define EDGE_RANS_H
+
+#include "bits.h"
+#include "edge_kernels.h"
+
+#include <string.h>
+
+#define EDGE_LANES 4
+#define EDGE_LANES_BYTES (4 * EDGE_LANES)
+#define EDGE_SYMBOLS 32
+#define EDGE_ESCAPE 31
+#define EDGE_LARGEST_SYMBOL 15
+#define EDGE_LARGEST_VALUE 32767
+#define EDGE_SLOT_BITS 12
+#define EDGE_SLOTS (1u << EDGE_SLOT_BITS)
+/* States lie in 2^15..2^31 between symbols: the reciprocals of struct edge_rans_symbol are exact below 2^31. */
+#define EDGE_STATE_FLOOR (1u << 15)
+
+struct edge_rans_writer {
+    uint32_t states[EDGE_LANES];
+    uint8_t *start, *at; /* words go in from the end of the output, the last one first */
+    int overflow;
+};
+
+static inline void edge_store16(uint8_t *to, uint32_t value)
+{
+    to[0] = (uint8_t)value;
+    to[1] = (uint8_t)(value >> 8);
+}
+
+static inline void edge_store32(uint8_t *to, uint32_t value)
+{
+    edge_store16(to, value);
+    edge_store16(to + 2, value >> 16);
+}
+
+static inline uint32_t edge_load16(const uint8_t *from)
+{
+    return from[0] | (uint32_t)from[1] << 8;
+}
+
+static inline uint32_t edge_load32(const uint8_t *from)
+{
+    return edge_load16(from) | edge_load16(from + 2) << 16;
+}
+
+static inline void edge_rans_open(struct edge_rans_writer *rans, uint8_t *out, size_t capacity)
+{
+    for (size_t lane = 0; lane < EDGE_LANES; lane++)
+        rans->states[lane] = EDGE_STATE_FLOOR;
+    rans->overflow = capacity < EDGE_LANES_BYTES;
+    rans->start = rans->overflow ? out + capacity : out + EDGE_LANES_BYTES;
+    rans->at = out + capacity;
+}
+
+/* Symbols go in from the last to the first; `index` is the symbol's place in the sequence. */
+static inline void edge_rans_put(struct edge_rans_writer *rans, const struct edge_rans_symbol *symbol, size_t index)
+{
+    uint32_t state = rans->states[index % EDGE_LANES];
+    if (state >= (uint32_t)symbol->frequency << (31 - EDGE_SLOT_BITS)) {
+        if (rans->at - rans->start < 2) {
+            rans->overflow = 1;
+            return;
+        }
+        edge_store16(rans->at -= 2, state);
+        state >>= 16;
+    }
+    uint32_t quotient = (uint32_t)((uint64_t)state * symbol->reciprocal >> 32) >> symbol->shift;
+    rans->states[index % EDGE_LANES] = state + symbol->bias + quotient * (EDGE_SLOTS - symbol->frequency);
+}
+
+/* Move everything to the front of `out`; returns the bytes written so far. */
+static inline size_t edge_rans_close(struct edge_rans_writer *rans, uint8_t *out, size_t capacity)
+{
+    size_t words = (size_t)(out + capacity - rans->at);
+    memmove(out + EDGE_LANES_BYTES, rans->at, words);
+    for (size_t lane = 0; lane < EDGE_LANES; lane++)
+        edge_store32(out + 4 * lane, rans->states[lane]);
+    return EDGE_LANES_BYTES + words;
+}
+
+struct edge_rans_reader {
+    uint32_t states[EDGE_LANES];
+    const uint8_t *at, *end;
+    int missing; /* more words were asked for than there are */
+};
+
+static inline int edge_rans_begin(struct edge_rans_reader *rans, const uint8_t *data, size_t size)
+{
+    if (size < EDGE_LANES_BYTES)
+        return 0;
+    for (size_t lane = 0; lane < EDGE_LANES; lane++) {
+        rans->states[lane] = edge_load32(data + 4 * lane);
+        /* What an encoder never leaves could make a state overflow. */
+        if (rans->states[lane] < EDGE_STATE_FLOOR || rans->states[lane] >= 1u << 31)
+            return 0;
+    }
+    rans->at = data + EDGE_LANES_BYTES;
+    rans->end = data + size;
+    rans->missing = 0;
+    return 1;
+}
+
+/* The next symbol; `symbols` and `slots` are those of one histogram. */
+static inline uint32_t edge_rans_take(struct edge_rans_reader *rans, const struct edge_rans_symbol *symbols,
+                                      const uint8_t *slots, size_t index)
+{
+    uint32_t state = rans->states[index % EDGE_LANES];
+    uint32_t slot = state % EDGE_SLOTS;
+    uint32_t symbol = slots[slot];
+    state = symbols[symbol].frequency * (state >> EDGE_SLOT_BITS) + slot - symbols[symbol].start;
+    if (state < EDGE_STATE_FLOOR) {
+        if (rans->end - rans->at < 2) {
+            rans->missing = 1;
+            return symbol;
+        }
+        state = state << 16 | edge_load16(rans->at);
+        rans->at += 2;
+    }
+    rans->states[index % EDGE_LANES] = state;
+    return symbol;
+}
+
+/* All words were there, and the states are back where the encoder started. */
+static inline int edge_rans_end(const struct edge_rans_reader *rans)
+{
+    uint32_t differ = 0;
+    for (size_t lane = 0; lane < EDGE_LANES; lane++)
+        differ |= rans->states[lane] ^ EDGE_STATE_FLOOR;
+    return !rans->missing && differ == 0;
+}
+
+/* A value before and after the bits that are sent as they are. */
+static inline int32_t edge_high(int32_t value, uint32_t shift)
+{
+    return (value + (int32_t)((1u << shift) >> 1)) >> shift;
+}
+
+static inline const struct edge_rans_symbol *edge_symbol_of(const struct edge_rans_symbol *symbols, int32_t high)
+{
+    if (high < -EDGE_LARGEST_SYMBOL || high > EDGE_LARGEST_SYMBOL || symbols[high + EDGE_LARGEST_SYMBOL].frequency == 0)
+        return symbols + EDGE_ESCAPE;
+    return symbols + high + EDGE_LARGEST_SYMBOL;
+}
+
+static inline void edge_put_raw(struct edge_bit_writer *bits, int32_t value, uint32_t shift, int escaped)
+{
+    int32_t high = edge_high(value, shift);
+    if (escaped)
+        edge_put_escape(bits, high);
+    edge_put_bits(bits, (uint32_t)(value - high * (1 << shift) + (int32_t)((1u << shift) >> 1)), shift);
+}
+
+/* Returns 0 for a value that no encoder writes. */
+static inline int edge_take_raw(struct edge_bit_reader *bits, uint32_t symbol, uint32_t shift, int32_t *value)
+{
+    int32_t high = symbol == EDGE_ESCAPE ? edge_take_escape(bits) : (int32_t)symbol - EDGE_LARGEST_SYMBOL;
+    *value = high * (1 << shift) + (int32_t)edge_take_bits(bits, shift) - (int32_t)((1u << shift) >> 1);
+    return *value >= -EDGE_LARGEST_VALUE && *value <= EDGE_LARGEST_VALUE;
+}
+
+#endif
