@@ -9,6 +9,8 @@ from __future__ import annotations
 from edge_runtime.kernels.attention import class_attention, rollout
 from edge_runtime.kernels.dispatch import backend, use
 from edge_runtime.kernels.entropy import Uncertainty, softmax, uncertainty
+from edge_runtime.kernels.feature_plan import FeaturePlan, FeatureStep
+from edge_runtime.kernels.features import FeatureCoder, rans_decode, rans_encode
 from edge_runtime.kernels.gate import CumulativeSum, Decision, Gate, Threshold, TopK
 from edge_runtime.kernels.image import Geometry, frame, normalise, resize
 from edge_runtime.kernels.interface import BackendInfo
@@ -19,6 +21,9 @@ __all__ = [
     "BackendInfo",
     "CumulativeSum",
     "Decision",
+    "FeatureCoder",
+    "FeaturePlan",
+    "FeatureStep",
     "Gate",
     "Geometry",
     "Threshold",
@@ -31,6 +36,8 @@ __all__ = [
     "normalise",
     "pack_bitmap",
     "patch_count",
+    "rans_decode",
+    "rans_encode",
     "resize",
     "rollout",
     "scatter",

@@ -6,18 +6,20 @@ Loops repeat the order of additions of `csrc/*.h`. Nothing is compiled with fast
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 
 from edge_runtime.kernels import constants as c
+from edge_runtime.kernels import jit_rans
 from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
+from edge_runtime.kernels.jit_compile import compiled
+from edge_runtime.kernels.jit_features import FeatureCoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from edge_runtime.kernels.feature_plan import FeaturePlan
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GatePlan
 
 # Numba freezes module-level numbers into the code; an enum member it would refuse.
@@ -28,17 +30,6 @@ _BAD_INDEX = int(Status.BAD_INDEX)
 _BAD_PADDING = int(Status.BAD_PADDING)
 _HALF = 1 << (c.PRECISION_BITS - 1)
 
-# To the type checker a compiled function is what it was before.
-Function = TypeVar("Function", bound="Callable[..., Any]")
-
-
-def _compiled(function: Function) -> Function:
-    """Compile on first call, and keep the result on disk where a cache directory can be written."""
-    try:
-        return cast("Function", numba.njit(cache=True)(function))
-    except RuntimeError:
-        return cast("Function", numba.njit(function))
-
 
 def info() -> BackendInfo:
     """See `interface.Backend`."""
@@ -48,7 +39,7 @@ def info() -> BackendInfo:
 # Pictures
 
 
-@_compiled
+@compiled
 def resample_horizontal(image: U8, bounds: I32, weights: I32, out: U8) -> None:
     """See `interface.Backend`."""
     for y in range(out.shape[0]):
@@ -61,7 +52,7 @@ def resample_horizontal(image: U8, bounds: I32, weights: I32, out: U8) -> None:
                 out[y, x, channel] = min(max(total >> c.PRECISION_BITS, 0), 255)
 
 
-@_compiled
+@compiled
 def resample_vertical(image: U8, bounds: I32, weights: I32, out: U8) -> None:
     """See `interface.Backend`."""
     width = out.shape[1]
@@ -78,7 +69,7 @@ def resample_vertical(image: U8, bounds: I32, weights: I32, out: U8) -> None:
                 out[y, x, channel] = min(max(total[x, channel] >> c.PRECISION_BITS, 0), 255)
 
 
-@_compiled
+@compiled
 def normalise(image: U8, table: F32, out: F32) -> None:
     """See `interface.Backend`."""
     for y in range(image.shape[0]):
@@ -90,7 +81,7 @@ def normalise(image: U8, table: F32, out: F32) -> None:
 # Attention
 
 
-@_compiled
+@compiled
 def _renormalise(values: F32) -> int:
     lanes = np.zeros(4)
     for i in range(len(values)):
@@ -104,7 +95,7 @@ def _renormalise(values: F32) -> int:
     return 0
 
 
-@_compiled
+@compiled
 def class_attention(attention: F32, out: F32) -> int:
     """See `interface.Backend`."""
     for i in range(len(out)):
@@ -115,7 +106,7 @@ def class_attention(attention: F32, out: F32) -> int:
     return _renormalise(out)
 
 
-@_compiled
+@compiled
 def rollout(attention: F32, out: F32) -> int:
     """See `interface.Backend`."""
     layers, heads, tokens, _ = attention.shape
@@ -143,7 +134,7 @@ def rollout(attention: F32, out: F32) -> int:
 # Selection
 
 
-@_compiled
+@compiled
 def select_random(count: int, k: int, seed: int, out: U16) -> int:
     """See `interface.Backend`."""
     kept = 0
@@ -161,7 +152,7 @@ def select_random(count: int, k: int, seed: int, out: U16) -> int:
     return kept
 
 
-@_compiled
+@compiled
 def _valid(scores: F32) -> bool:
     ok = True
     for score in scores:
@@ -169,13 +160,13 @@ def _valid(scores: F32) -> bool:
     return ok
 
 
-@_compiled
+@compiled
 def _keep(order: Any, out: U16) -> int:
     out[: len(order)] = np.sort(order)
     return len(order)
 
 
-@_compiled
+@compiled
 def select_top_k(scores: F32, k: int, out: U16) -> int:
     """See `interface.Backend`."""
     if not _valid(scores):
@@ -183,7 +174,7 @@ def select_top_k(scores: F32, k: int, out: U16) -> int:
     return _keep(np.argsort(-scores, kind="mergesort")[:k], out)
 
 
-@_compiled
+@compiled
 def select_threshold(scores: F32, delta: float, out: U16) -> int:
     """See `interface.Backend`."""
     if not _valid(scores):
@@ -199,7 +190,7 @@ def select_threshold(scores: F32, delta: float, out: U16) -> int:
     return kept
 
 
-@_compiled
+@compiled
 def select_sum(scores: F32, delta: float, include_crossing: bool, out: U16) -> int:
     """See `interface.Backend`."""
     if not _valid(scores):
@@ -222,7 +213,7 @@ def select_sum(scores: F32, delta: float, include_crossing: bool, out: U16) -> i
 # Entropy
 
 
-@_compiled
+@compiled
 def _exp_parts(x: float) -> tuple[float, float]:
     k = (x * c.LOG2_E + c.ROUND_TO_INTEGER) - c.ROUND_TO_INTEGER
     r = (x - k * c.LN2_HIGH) - k * c.LN2_LOW
@@ -232,7 +223,7 @@ def _exp_parts(x: float) -> tuple[float, float]:
     return p * r, math.ldexp(1.0, int(k))
 
 
-@_compiled
+@compiled
 def _log2_1p(x: float) -> float:
     exponent = 0
     if x < c.SQRT2_MINUS_1:
@@ -250,7 +241,7 @@ def _log2_1p(x: float) -> float:
     return exponent + (z * p) * c.TWO_LOG2_E
 
 
-@_compiled
+@compiled
 def _label(logits: F32) -> int:
     label = 0
     for i in range(len(logits)):
@@ -261,7 +252,7 @@ def _label(logits: F32) -> int:
     return label if np.isfinite(logits[label]) else _BAD_LOGITS
 
 
-@_compiled
+@compiled
 def _distance(logits: F32, label: int, i: int) -> Any:
     """Of class i below the best; the best itself and the padding count as EXP_LIMIT."""
     if i >= len(logits) or i == label:
@@ -269,13 +260,13 @@ def _distance(logits: F32, label: int, i: int) -> Any:
     return min(np.float64(logits[label]) - np.float64(logits[i]), c.EXP_LIMIT)
 
 
-@_compiled
+@compiled
 def _rounded(x: float) -> Any:
     """To float32, kept as a Python float."""
     return np.float64(np.float32(x))
 
 
-@_compiled
+@compiled
 def uncertainty(logits: F32) -> tuple[int, float, float, float]:
     """See `interface.Backend`."""
     label = _label(logits)
@@ -298,7 +289,7 @@ def uncertainty(logits: F32) -> tuple[int, float, float, float]:
     return label, _rounded(min_entropy), _rounded(shannon), _rounded(margin)
 
 
-@_compiled
+@compiled
 def softmax(logits: F32, out: F32) -> int:
     """See `interface.Backend`."""
     label = _label(logits)
@@ -319,7 +310,7 @@ def softmax(logits: F32, out: F32) -> int:
 # Patches
 
 
-@_compiled
+@compiled
 def _in_grid(image: U8, patch: int, indices: U16) -> bool:
     count = (image.shape[0] // patch) * (image.shape[1] // patch)
     ok = True
@@ -328,7 +319,7 @@ def _in_grid(image: U8, patch: int, indices: U16) -> bool:
     return ok
 
 
-@_compiled
+@compiled
 def gather(image: U8, indices: U16, patch: int, out: U8) -> int:
     """See `interface.Backend`."""
     if not _in_grid(image, patch, indices):
@@ -340,7 +331,7 @@ def gather(image: U8, indices: U16, patch: int, out: U8) -> int:
     return 0
 
 
-@_compiled
+@compiled
 def scatter(patches: U8, indices: U16, image: U8) -> int:
     """See `interface.Backend`."""
     patch = patches.shape[1]
@@ -353,7 +344,7 @@ def scatter(patches: U8, indices: U16, image: U8) -> int:
     return 0
 
 
-@_compiled
+@compiled
 def pack_bitmap(indices: U16, count: int, out: U8) -> int:
     """See `interface.Backend`."""
     out[:] = 0
@@ -364,7 +355,7 @@ def pack_bitmap(indices: U16, count: int, out: U8) -> int:
     return 0
 
 
-@_compiled
+@compiled
 def unpack_bitmap(bits: U8, count: int, out: U16) -> int:
     """See `interface.Backend`."""
     if count % 8 and bits[count // 8] >> (count % 8):
@@ -382,3 +373,21 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     from edge_runtime.kernels import jit
 
     return compose_gate(jit, plan, buffers)
+
+
+# Feature maps
+
+
+def feature_coder(plan: FeaturePlan) -> FeatureCoder:
+    """See `interface.Backend`."""
+    return FeatureCoder(plan)
+
+
+def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -> int:
+    """See `interface.Backend`."""
+    return int(jit_rans.encode(values, tables, shifts, histograms, out))
+
+
+def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
+    """See `interface.Backend`."""
+    return int(jit_rans.decode(data, tables, shifts, histograms, out))

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_runtime.kernels import constants as c
+from edge_runtime.kernels import reference_rans
 from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
+from edge_runtime.kernels.reference_features import FeatureCoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_runtime.kernels.feature_plan import FeaturePlan
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GatePlan
 
     F64 = NDArray[np.float64]
@@ -285,3 +288,30 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     from edge_runtime.kernels import reference
 
     return compose_gate(reference, plan, buffers)
+
+
+# Feature maps
+
+
+def feature_coder(plan: FeaturePlan) -> FeatureCoder:
+    """See `interface.Backend`."""
+    return FeatureCoder(plan)
+
+
+def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -> int:
+    """See `interface.Backend`."""
+    data = reference_rans.encode(values, tables.astype(np.int64), shifts.astype(np.int64), histograms)
+    if len(data) > len(out):
+        return Status.BAD_SIZE
+    out[: len(data)] = np.frombuffer(data, np.uint8)
+    return len(data)
+
+
+def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
+    """See `interface.Backend`."""
+    try:
+        stream = reference_rans.Decoder(data.tobytes(), histograms)
+        out[:] = stream.values(tables.astype(np.int64), shifts.astype(np.int64))
+    except reference_rans.BadStream:
+        return Status.BAD_STREAM
+    return Status.OK
