@@ -36,9 +36,7 @@ MAX_SIDE = 1024
 MAX_VALUES = 1 << 23
 MAX_BLOCK = 8
 # 2^(n/8), to be scaled by powers of two, which is exact.
-EIGHTHS = np.array(
-    [1.0, 1.0905077, 1.1892071, 1.2968396, 1.4142135, 1.5422108, 1.6817929, 1.8340081], np.float32
-)
+EIGHTHS = np.array([1.0, 1.0905077, 1.1892071, 1.2968396, 1.4142135, 1.5422108, 1.6817929, 1.8340081], np.float32)
 
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 
@@ -122,15 +120,16 @@ class Tables:
 
     def _step(self, quality: int) -> FeatureStep:
         exponent, gain, magnitude = self._exponents
-        # Ratio 0 stands for 2^-4 steps; what is expected below it is not coded.
-        ratio = (magnitude + quality + 32) >> 1
-        expected = np.where(ratio >= 0, np.arange(1, self.plan.channels + 1), 0).max(axis=1)
-        expected[0] = max(expected[0], 1)
+        # What is expected below 2^-2.5 steps is not coded: at these rates its bits are better spent elsewhere.
+        coded = magnitude + quality + 20 >= 0
+        extent = np.where(coded, np.arange(1, self.plan.channels + 1), 0).max(axis=1)
+        extent[0] = max(extent[0], 1)
         return FeatureStep(
-            extent=expected.astype(np.uint16),
+            extent=extent.astype(np.uint16),
             inverse=power(quality - exponent),
             step=power(exponent - quality - gain),
-            ratio=np.clip(ratio, 0, LARGEST_RATIO).astype(np.uint8),
+            # Ratio 0 stands for 2^-4 steps.
+            ratio=np.clip((magnitude + quality + 32) >> 1, 0, LARGEST_RATIO).astype(np.uint8),
             level=int(array(self.stored.levels, "u4", (QUALITIES,))[quality]),
             activity_table=RATIOS + quality // 8,
         )
@@ -216,4 +215,3 @@ def _check_ranges(plan: FeaturePlan, tables: FeatureTables) -> None:
     gains = array(tables.gain, "i2", (-1,)).astype(int)
     if max(np.abs(exponents).max(), np.abs(gains).max()) > 400:
         raise BundleError("tables: a step is beyond 2^±50, calibrate again")
-
