@@ -103,4 +103,5 @@ class FeatureStep:
 def zigzag(block: int) -> I32:
     """See `FeaturePlan.zigzag`."""
     vertical, horizontal = np.divmod(np.arange(block * block), block)
-    return np.lexsort((vertical, vertical + horizontal)).astype(np.int32)
+    order: I32 = np.lexsort((vertical, vertical + horizontal)).astype(np.int32)
+    return order

@@ -111,7 +111,7 @@ def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16) -> I32:
     _check_symbols(tables, shifts, histograms, len(tables))
     out = np.empty(len(tables), np.int32)
     if dispatch.active.rans_decode(data, tables, shifts, histograms, out) < 0:
-        raise PayloadError(f"rans: {len(data)} bytes are no stream of {len(out)} values, send it again")
+        raise PayloadError(f"features: {len(data)} bytes are no stream of {len(out)} values, send it again")
     return out
 
 

@@ -64,7 +64,7 @@ def encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -> int
     raw_bits = _symbols(values, tables, shifts, histograms, symbols)
     states, words, count = _code(symbols, tables, histograms)
     raw_start = 4 * LANES + 2 * count
-    size = raw_start + (raw_bits + 7) // 8
+    size: int = raw_start + (raw_bits + 7) // 8
     if size > len(out):
         return _BAD_SIZE
     for lane in range(LANES):

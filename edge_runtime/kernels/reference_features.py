@@ -157,7 +157,8 @@ def _usual(plan: FeaturePlan) -> NDArray[np.int64]:
 def _coded(classes: NDArray[np.int64], step: FeatureStep) -> NDArray[np.bool_]:
     """Which of `[K, blocks, C]` are coded: components within the extent; in a skipped block the lowest frequency."""
     sent = (classes != ACTIVITY_SKIP)[None, :, None] | (np.arange(len(step.extent)) == 0)[:, None, None]
-    return _within(step) & sent
+    coded: NDArray[np.bool_] = _within(step) & sent
+    return coded
 
 
 def _within(step: FeatureStep) -> NDArray[np.bool_]:
@@ -174,4 +175,5 @@ def _ratios(classes: NDArray[np.int64], step: FeatureStep) -> NDArray[np.int64]:
 
 def _descale(products: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide by 2^14, round half up, saturate to 16 bits; exact in double."""
-    return np.clip(np.floor((products + (1 << (SHIFT - 1))) / (1 << SHIFT)), -32768, 32767)
+    whole: NDArray[np.float64] = np.clip(np.floor((products + (1 << (SHIFT - 1))) / (1 << SHIFT)), -32768, 32767)
+    return whole
