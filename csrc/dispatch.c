@@ -18,6 +18,8 @@ static const struct edge_dispatch scalar = {
     .quantise = edge_quantise_scalar,
     .dequantise = edge_dequantise_scalar,
     .descale = edge_descale_scalar,
+    .code = edge_code_scalar,
+    .uncode = edge_uncode_scalar,
 };
 
 #if defined(__x86_64__)
@@ -36,6 +38,8 @@ static const struct edge_dispatch avx2 = {
     .quantise = edge_quantise_avx2,
     .dequantise = edge_dequantise_avx2,
     .descale = edge_descale_avx2,
+    .code = edge_code_avx2,
+    .uncode = edge_uncode_avx2,
 };
 
 static const struct edge_dispatch avx512 = {
@@ -53,6 +57,8 @@ static const struct edge_dispatch avx512 = {
     .quantise = edge_quantise_avx2,
     .dequantise = edge_dequantise_avx2,
     .descale = edge_descale_avx2,
+    .code = edge_code_avx2,
+    .uncode = edge_uncode_avx2,
 };
 #endif
 
@@ -166,4 +172,14 @@ void edge_dequantise(int16_t *values, const float *step, size_t count)
 void edge_descale(const int32_t *sums, size_t count, int16_t *out)
 {
     chosen->descale(sums, count, out);
+}
+
+int32_t edge_code(const int16_t *levels, const uint16_t *middle, const int16_t *reach, uint16_t *out)
+{
+    return chosen->code(levels, middle, reach, out);
+}
+
+int32_t edge_uncode(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, int16_t *levels)
+{
+    return chosen->uncode(symbols, middle, reach, levels);
 }

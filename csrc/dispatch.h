@@ -31,6 +31,8 @@ struct edge_dispatch {
     edge_quantise_function *quantise;
     edge_dequantise_function *dequantise;
     edge_descale_function *descale;
+    edge_code_function *code;
+    edge_uncode_function *uncode;
 };
 
 /* The scalar versions are the specification; the compiler may use the baseline's vectors for them. */
@@ -50,6 +52,8 @@ edge_mix_function edge_mix;
 edge_quantise_function edge_quantise;
 edge_dequantise_function edge_dequantise;
 edge_descale_function edge_descale;
+edge_code_function edge_code;
+edge_uncode_function edge_uncode;
 
 #if defined(__x86_64__)
 edge_uncertainty_function edge_uncertainty_avx2;

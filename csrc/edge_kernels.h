@@ -89,11 +89,19 @@ struct edge_feature_plan {
     const uint8_t *slots;                       /* [histograms][4096] */
 };
 
+/* How the components of one frequency are coded in a block of one class. */
+struct edge_feature_codes {
+    uint16_t *middle; /* [4][block * block][stride]: the symbol of zero, counted through all histograms */
+    int16_t *reach;   /* the magnitude up to which every value has a symbol of its own and no low bits, or -1 */
+    uint8_t *shift;   /* low bits that are sent as they are */
+};
+
 /* What one quality makes of it; rows of components are `stride` apart. */
 struct edge_feature_step {
     const uint16_t *extent;       /* [block * block], at most `channels` */
     const float *inverse, *step;  /* [block * block][stride] */
     const uint8_t *ratio;         /* [block * block][stride], at most 63 */
+    struct edge_feature_codes codes; /* filled by edge_feature_prepare from the rest */
     uint32_t level, activity_table;
 };
 
@@ -103,8 +111,9 @@ struct edge_feature_buffers {
     int16_t *coefficients; /* [rows][stride]; zero before the first use */
     int16_t *levels;       /* [rows][stride] */
     int32_t *sums;         /* [4][stride] */
-    uint32_t *pending;     /* [rows * channels + 1] */
     uint8_t *classes;      /* [blocks] */
+    uint16_t *symbols;     /* [rows * channels + blocks + 16] */
+    uint8_t *raw;          /* [4 * rows * channels + 8] */
 };
 
 /* dispatch.c: choose the fastest versions this CPU can run; call once before anything else, harmless again. */
@@ -161,16 +170,18 @@ int32_t edge_gate(const struct edge_gate_plan *plan, const float *logits, const 
 /* rans.c: tables from histograms [count][32] that sum to 4096 each, no share being all of it; else EDGE_BAD_SIZE.
  * symbols [count][32], slots [count][4096]. */
 int32_t edge_rans_prepare(const uint16_t *histograms, size_t count, struct edge_rans_symbol *symbols, uint8_t *slots);
-/* Value i, at most 32767 in magnitude, has table tables[i] and shifts[i] <= 16 low bits that are sent as they are.
- * Returns the bytes written, or EDGE_BAD_SIZE. */
+/* Value i, at most 32767 in magnitude, has table tables[i] and shifts[i] <= 16 low bits that are sent as they are;
+ * codes [count] is scratch. Returns the bytes written, or EDGE_BAD_SIZE: `out` needs 32 bytes more than are used. */
 int64_t edge_rans_encode(const int32_t *values, const uint8_t *tables, const uint8_t *shifts, size_t count,
-                         const struct edge_rans_symbol *symbols, uint8_t *out, size_t capacity);
+                         const struct edge_rans_symbol *symbols, uint16_t *codes, uint8_t *out, size_t capacity);
 int32_t edge_rans_decode(const uint8_t *data, size_t size, const uint8_t *tables, const uint8_t *shifts, size_t count,
-                         const struct edge_rans_symbol *symbols, const uint8_t *slots, int32_t *values);
+                         const struct edge_rans_symbol *symbols, const uint8_t *slots, uint16_t *codes,
+                         int32_t *values);
 
 /* features.c: the FF transform coder. A map [channels][height][width] becomes coefficients in the buffers
  * (EDGE_BAD_FEATURES for a value that is not finite); those become bytes, at any step and as often as wanted
- * (returns how many, or EDGE_BAD_SIZE); bytes become a map again. */
+ * (returns how many, or EDGE_BAD_SIZE: `out` needs 32 bytes more than are used); bytes become a map again. */
+void edge_feature_prepare(const struct edge_feature_plan *plan, const struct edge_feature_step *step);
 int32_t edge_feature_transform(const struct edge_feature_plan *plan, const float *map,
                                const struct edge_feature_buffers *buffers);
 int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct edge_feature_step *step,

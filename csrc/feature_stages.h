@@ -5,6 +5,8 @@
 
 #include "edge_kernels.h"
 
+#include <string.h>
+
 #define EDGE_LARGEST_BLOCK 8
 #define EDGE_ROWS_AT_ONCE 4
 
@@ -37,6 +39,13 @@ typedef void edge_dequantise_function(int16_t *values, const float *step, size_t
 /* out[i] = sums[i] in units of 2^-14, rounded half up, saturated; count is a multiple of 16. */
 typedef void edge_descale_function(const int32_t *sums, size_t count, int16_t *out);
 
+/* Sixteen values as symbols: out[d] = middle[d] + levels[d]; whether any value is beyond its reach. */
+typedef int32_t edge_code_function(const int16_t *levels, const uint16_t *middle, const int16_t *reach,
+                                   uint16_t *out);
+/* And back; whether any symbol is an escape or has low bits. */
+typedef int32_t edge_uncode_function(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach,
+                                     int16_t *levels);
+
 edge_load_map_function edge_load_map_scalar;
 edge_store_map_function edge_store_map_scalar;
 edge_transform_function edge_transform_scalar;
@@ -44,6 +53,8 @@ edge_mix_function edge_mix_scalar;
 edge_quantise_function edge_quantise_scalar;
 edge_dequantise_function edge_dequantise_scalar;
 edge_descale_function edge_descale_scalar;
+edge_code_function edge_code_scalar;
+edge_uncode_function edge_uncode_scalar;
 
 #if defined(__x86_64__)
 edge_load_map_function edge_load_map_avx2;
@@ -53,6 +64,8 @@ edge_mix_function edge_mix_avx2;
 edge_quantise_function edge_quantise_avx2;
 edge_dequantise_function edge_dequantise_avx2;
 edge_descale_function edge_descale_avx2;
+edge_code_function edge_code_avx2;
+edge_uncode_function edge_uncode_avx2;
 #endif
 
 /* The inputs of a row that are not all zero, in pairs, go into `pairs`; returns how many. */
@@ -60,9 +73,11 @@ static inline size_t edge_active_pairs(const int16_t *rows, size_t count, size_t
 {
     size_t found = 0;
     for (size_t pair = 0; pair < stride / 2; pair++) {
-        int any = 0;
-        for (size_t row = 0; row < count; row++)
-            any |= rows[row * stride + 2 * pair] | rows[row * stride + 2 * pair + 1];
+        uint32_t any = 0, both;
+        for (size_t row = 0; row < count; row++) {
+            memcpy(&both, rows + row * stride + 2 * pair, sizeof both);
+            any |= both;
+        }
         pairs[found] = (uint16_t)pair;
         found += any != 0;
     }

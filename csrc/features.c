@@ -159,26 +159,30 @@ static void classify(const struct edge_feature_plan *plan, const struct edge_fea
     }
 }
 
-/* Histogram and low bits of every ratio, moved by a block's class. */
-struct ratios {
-    uint8_t table[LARGEST_RATIO + 1], shift[LARGEST_RATIO + 1];
-};
-
-static void ratios_of(uint32_t class, struct ratios *ratios)
+/* Largest magnitude up to which every value has a symbol of its own. */
+static int16_t reach_of(const struct edge_rans_symbol *symbols)
 {
-    for (int32_t ratio = 0; ratio <= LARGEST_RATIO; ratio++) {
-        int32_t moved = ratio + 4 * ((int32_t)class - USUAL);
-        moved = moved < 0 ? 0 : moved > LARGEST_RATIO ? LARGEST_RATIO : moved;
-        int32_t shift = moved < 28 ? 0 : (moved - 24) >> 2;
-        ratios->table[ratio] = (uint8_t)(moved - 4 * shift);
-        ratios->shift[ratio] = (uint8_t)shift;
-    }
+    int16_t reach = -1;
+    while (reach < EDGE_LARGEST_SYMBOL && edge_symbol_of(symbols, reach + 1) != EDGE_ESCAPE &&
+           edge_symbol_of(symbols, -reach - 1) != EDGE_ESCAPE)
+        reach++;
+    return reach;
 }
 
-static void all_ratios(struct ratios ratios[HIGHEST + 1])
+void edge_feature_prepare(const struct edge_feature_plan *plan, const struct edge_feature_step *step)
 {
-    for (uint32_t class = 0; class <= HIGHEST; class++)
-        ratios_of(class, ratios + class);
+    size_t values = plan->block * plan->block * plan->stride;
+    for (int32_t class = 0; class <= HIGHEST; class++)
+        for (size_t i = 0; i < values; i++) {
+            int32_t ratio = step->ratio[i] + 4 * (class - USUAL);
+            ratio = ratio < 0 ? 0 : ratio > LARGEST_RATIO ? LARGEST_RATIO : ratio;
+            int32_t shift = ratio < 28 ? 0 : (ratio - 24) >> 2;
+            uint32_t table = EDGE_SYMBOLS * (uint32_t)(ratio - 4 * shift);
+            size_t at = (size_t)class * values + i;
+            step->codes.middle[at] = (uint16_t)(table + EDGE_LARGEST_SYMBOL);
+            step->codes.reach[at] = shift ? -1 : reach_of(plan->symbols + table);
+            step->codes.shift[at] = (uint8_t)shift;
+        }
 }
 
 static uint32_t class_of(const struct edge_feature_plan *plan, const struct edge_feature_buffers *buffers,
@@ -187,77 +191,128 @@ static uint32_t class_of(const struct edge_feature_plan *plan, const struct edge
     return plan->activity && frequency ? buffers->classes[block] : USUAL;
 }
 
-static size_t coded_symbols(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
-                            const struct edge_feature_buffers *buffers)
+/* Where the codes of a frequency begin in a block of that class. */
+static size_t codes_at(const struct edge_feature_plan *plan, uint32_t class, size_t frequency)
 {
-    struct grid grid = grid_of(plan);
-    size_t sent = 0, symbols = plan->activity ? grid.blocks : 0;
-    for (size_t block = 0; block < grid.blocks; block++)
-        sent += class_of(plan, buffers, 1, block) != SKIPPED;
-    for (size_t k = 0; k < grid.frequencies; k++)
-        symbols += step->extent[k] * (k ? sent : grid.blocks);
-    return symbols;
+    return (class * plan->block * plan->block + frequency) * plan->stride;
 }
 
-/* Histogram and low bits of the value at `offset` of the levels. */
-struct coding {
-    const struct edge_rans_symbol *symbols;
-    uint32_t shift;
-};
-
-static struct coding coding_at(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
-                               const struct edge_feature_buffers *buffers, const struct ratios *ratios,
-                               size_t offset)
+/* Symbols of `count` values, and their escapes and low bits. */
+static void code_values(const int16_t *levels, size_t count, const struct edge_feature_codes *codes, size_t at,
+                        const struct edge_rans_symbol *symbols, uint16_t *out, struct edge_bit_writer *raw)
 {
-    size_t blocks = grid_of(plan).blocks, row = offset / plan->stride, d = offset % plan->stride;
-    size_t k = row / blocks;
-    const struct ratios *moved = ratios + class_of(plan, buffers, k, row % blocks);
-    uint32_t ratio = step->ratio[k * plan->stride + d];
-    return (struct coding){plan->symbols + EDGE_SYMBOLS * moved->table[ratio], moved->shift[ratio]};
+    for (size_t d = 0; d < count; d++) {
+        uint32_t shift = codes->shift[at + d], table = codes->middle[at + d] - EDGE_LARGEST_SYMBOL;
+        uint32_t symbol = edge_symbol_of(symbols + table, edge_high(levels[d], shift));
+        out[d] = (uint16_t)(table + symbol);
+        if (shift || symbol == EDGE_ESCAPE)
+            edge_put_raw(raw, levels[d], shift, symbol == EDGE_ESCAPE);
+    }
+}
+
+int32_t edge_code_scalar(const int16_t *levels, const uint16_t *middle, const int16_t *reach, uint16_t *out)
+{
+    int32_t beyond = 0;
+    for (size_t d = 0; d < 16; d++) {
+        out[d] = (uint16_t)(middle[d] + levels[d]);
+        beyond |= levels[d] > reach[d] || levels[d] < -reach[d];
+    }
+    return beyond;
+}
+
+/* Symbols of one row; sixteen at once where all have symbols of their own. Writes up to 15 more. */
+static void code_row(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
+                     const int16_t *levels, size_t count, size_t at, uint16_t *out, struct edge_bit_writer *raw)
+{
+    const struct edge_feature_codes *codes = &step->codes;
+    for (size_t d = 0; d < count; d += 16) {
+        size_t left = count - d < 16 ? count - d : 16;
+        if (edge_code(levels + d, codes->middle + at + d, codes->reach + at + d, out + d))
+            code_values(levels + d, left, codes, at + d, plan->symbols, out + d, raw);
+    }
 }
 
 int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
                             const struct edge_feature_buffers *buffers, uint8_t *out, size_t capacity)
 {
     struct grid grid = grid_of(plan);
-    struct ratios ratios[HIGHEST + 1];
-    struct edge_rans_writer rans;
-    size_t pending = 0;
-    all_ratios(ratios);
+    size_t rows = grid.frequencies * grid.blocks, coded = 0;
+    struct edge_bit_writer raw = {.at = buffers->raw, .end = buffers->raw + 4 * rows * plan->channels + 8};
     quantise(plan, step, buffers);
-    if (plan->activity)
+    if (plan->activity) {
         classify(plan, step, buffers);
-    size_t index = coded_symbols(plan, step, buffers);
-    edge_rans_open(&rans, out, capacity);
-    for (size_t row = grid.frequencies * grid.blocks; row-- && !rans.overflow;) {
+        for (; coded < grid.blocks; coded++)
+            buffers->symbols[coded] = (uint16_t)(EDGE_SYMBOLS * step->activity_table + buffers->classes[coded]);
+    }
+    for (size_t row = 0; row < rows; row++) {
         size_t k = row / grid.blocks;
         uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
         if (class == SKIPPED)
             continue;
-        const int16_t *levels = buffers->levels + row * plan->stride;
-        const uint8_t *ratio = step->ratio + k * plan->stride;
-        for (size_t d = step->extent[k]; d--;) {
-            uint32_t shift = ratios[class].shift[ratio[d]];
-            const struct edge_rans_symbol *table = plan->symbols + EDGE_SYMBOLS * ratios[class].table[ratio[d]];
-            const struct edge_rans_symbol *symbol = edge_symbol_of(table, edge_high(levels[d], shift));
-            buffers->pending[pending] = (uint32_t)(row * plan->stride + d);
-            pending += shift || symbol == table + EDGE_ESCAPE;
-            edge_rans_put(&rans, symbol, --index);
-        }
+        code_row(plan, step, buffers->levels + row * plan->stride, step->extent[k], codes_at(plan, class, k),
+                 buffers->symbols + coded, &raw);
+        coded += step->extent[k];
     }
-    for (size_t block = plan->activity ? grid.blocks : 0; block--;)
-        edge_rans_put(&rans, plan->symbols + EDGE_SYMBOLS * step->activity_table + buffers->classes[block], --index);
-    if (rans.overflow)
+    edge_flush_bits(&raw);
+    size_t size = edge_rans_put(buffers->symbols, coded, plan->symbols, out, capacity);
+    size_t raw_size = (size_t)(raw.at - buffers->raw);
+    if (size == 0 || raw_size > capacity - size)
         return EDGE_BAD_SIZE;
-    struct edge_bit_writer bits = {.at = out + edge_rans_close(&rans, out, capacity), .end = out + capacity};
-    while (pending-- && !bits.overflow) {
-        struct coding coding = coding_at(plan, step, buffers, ratios, buffers->pending[pending]);
-        int32_t value = buffers->levels[buffers->pending[pending]];
-        edge_put_raw(&bits, value, coding.shift,
-                     edge_symbol_of(coding.symbols, edge_high(value, coding.shift)) == coding.symbols + EDGE_ESCAPE);
+    memcpy(out + size, buffers->raw, raw_size);
+    return (int64_t)(size + raw_size);
+}
+
+/* Values of `count` symbols with escapes or low bits among them; 0 when no encoder wrote them. */
+static int read_values(const uint16_t *symbols, size_t count, const uint8_t *shift, struct edge_bit_reader *raw,
+                       int16_t *levels)
+{
+    for (size_t d = 0; d < count; d++) {
+        int32_t value;
+        if (!edge_take_raw(raw, symbols[d] % EDGE_SYMBOLS, shift[d], &value))
+            return 0;
+        levels[d] = (int16_t)value;
     }
-    edge_flush_bits(&bits);
-    return bits.overflow ? EDGE_BAD_SIZE : bits.at - out;
+    return 1;
+}
+
+int32_t edge_uncode_scalar(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, int16_t *levels)
+{
+    int32_t beyond = 0;
+    for (size_t d = 0; d < 16; d++) {
+        levels[d] = (int16_t)(symbols[d] - middle[d]);
+        beyond |= levels[d] > EDGE_LARGEST_SYMBOL || reach[d] < 0;
+    }
+    return beyond;
+}
+
+/* Levels of one row; reads up to 15 symbols more. */
+static int read_row(const struct edge_feature_step *step, const uint16_t *symbols, size_t count, size_t at,
+                    struct edge_bit_reader *raw, int16_t *levels)
+{
+    const struct edge_feature_codes *codes = &step->codes;
+    for (size_t d = 0; d < count; d += 16) {
+        size_t left = count - d < 16 ? count - d : 16;
+        if (edge_uncode(symbols + d, codes->middle + at + d, codes->reach + at + d, levels + d) &&
+            !read_values(symbols + d, left, codes->shift + at + d, raw, levels + d))
+            return 0;
+    }
+    return 1;
+}
+
+/* Class of each block from the first symbols; 0 when no encoder wrote them. */
+static int read_classes(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
+                        const struct edge_feature_buffers *buffers, struct edge_rans_reader *rans)
+{
+    size_t blocks = grid_of(plan).blocks;
+    for (size_t block = 0; block < blocks; block++)
+        buffers->symbols[block] = (uint16_t)(EDGE_SYMBOLS * step->activity_table);
+    edge_rans_take(rans, buffers->symbols, 0, blocks, plan->symbols, plan->slots);
+    for (size_t block = 0; block < blocks; block++) {
+        buffers->classes[block] = buffers->symbols[block] % EDGE_SYMBOLS;
+        if (buffers->classes[block] > HIGHEST)
+            return 0;
+    }
+    return 1;
 }
 
 /* Levels of every row from the stream; zero where nothing was coded. */
@@ -265,48 +320,35 @@ static int32_t read_levels(const struct edge_feature_plan *plan, const struct ed
                            const struct edge_feature_buffers *buffers, const uint8_t *data, size_t size)
 {
     struct grid grid = grid_of(plan);
-    struct ratios ratios[HIGHEST + 1];
     struct edge_rans_reader rans;
-    size_t index = 0, pending = 0;
-    all_ratios(ratios);
-    if (!edge_rans_begin(&rans, data, size))
+    size_t first = plan->activity ? grid.blocks : 0, coded = first;
+    if (!edge_rans_begin(&rans, data, size) || (plan->activity && !read_classes(plan, step, buffers, &rans)))
         return EDGE_BAD_STREAM;
-    for (size_t block = 0; plan->activity && block < grid.blocks; block++, index++) {
-        uint32_t table = step->activity_table;
-        uint32_t class = edge_rans_take(&rans, plan->symbols + EDGE_SYMBOLS * table,
-                                        plan->slots + (size_t)EDGE_SLOTS * table, index);
-        if (class > HIGHEST)
-            return EDGE_BAD_STREAM;
-        buffers->classes[block] = (uint8_t)class;
+    for (size_t row = 0; row < grid.frequencies * grid.blocks; row++) {
+        size_t k = row / grid.blocks;
+        uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
+        if (class == SKIPPED)
+            continue;
+        memcpy(buffers->symbols + coded, step->codes.middle + codes_at(plan, class, k),
+               step->extent[k] * sizeof *buffers->symbols);
+        coded += step->extent[k];
     }
+    edge_rans_take(&rans, buffers->symbols + first, first, coded - first, plan->symbols, plan->slots);
+    if (!edge_rans_end(&rans))
+        return EDGE_BAD_STREAM;
+    struct edge_bit_reader raw = {.at = rans.at, .end = rans.end};
+    const uint16_t *symbols = buffers->symbols + first;
     for (size_t row = 0; row < grid.frequencies * grid.blocks; row++) {
         size_t k = row / grid.blocks;
         uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
         int16_t *levels = buffers->levels + row * plan->stride;
-        const uint8_t *ratio = step->ratio + k * plan->stride;
-        size_t coded = class == SKIPPED ? 0 : step->extent[k];
-        for (size_t d = 0; d < coded; d++, index++) {
-            uint32_t table = ratios[class].table[ratio[d]], shift = ratios[class].shift[ratio[d]];
-            uint32_t symbol = edge_rans_take(&rans, plan->symbols + EDGE_SYMBOLS * table,
-                                             plan->slots + (size_t)EDGE_SLOTS * table, index);
-            levels[d] = (int16_t)((int32_t)symbol - EDGE_LARGEST_SYMBOL);
-            buffers->pending[pending] = (uint32_t)(row * plan->stride + d);
-            pending += shift || symbol == EDGE_ESCAPE;
-        }
-        memset(levels + coded, 0, (plan->stride - coded) * sizeof *levels);
-    }
-    if (!edge_rans_end(&rans))
-        return EDGE_BAD_STREAM;
-    struct edge_bit_reader bits = {.at = rans.at, .end = rans.end};
-    for (size_t i = 0; i < pending; i++) {
-        int16_t *level = buffers->levels + buffers->pending[i];
-        uint32_t shift = coding_at(plan, step, buffers, ratios, buffers->pending[i]).shift;
-        int32_t value;
-        if (!edge_take_raw(&bits, (uint32_t)(*level + EDGE_LARGEST_SYMBOL), shift, &value))
+        size_t count = class == SKIPPED ? 0 : step->extent[k];
+        if (!read_row(step, symbols, count, codes_at(plan, class, k), &raw, levels))
             return EDGE_BAD_STREAM;
-        *level = (int16_t)value;
+        memset(levels + count, 0, (plan->stride - count) * sizeof *levels);
+        symbols += count;
     }
-    return edge_bits_end(&bits) ? EDGE_OK : EDGE_BAD_STREAM;
+    return edge_bits_end(&raw) ? EDGE_OK : EDGE_BAD_STREAM;
 }
 
 /* Coefficients of every row from its levels, which are lost. */

@@ -18,12 +18,6 @@
 /* States lie in 2^15..2^31 between symbols: the reciprocals of struct edge_rans_symbol are exact below 2^31. */
 #define EDGE_STATE_FLOOR (1u << 15)
 
-struct edge_rans_writer {
-    uint32_t states[EDGE_LANES];
-    uint8_t *start, *at; /* words go in from the end of the output, the last one first */
-    int overflow;
-};
-
 static inline void edge_store16(uint8_t *to, uint32_t value)
 {
     to[0] = (uint8_t)value;
@@ -46,40 +40,10 @@ static inline uint32_t edge_load32(const uint8_t *from)
     return edge_load16(from) | edge_load16(from + 2) << 16;
 }
 
-static inline void edge_rans_open(struct edge_rans_writer *rans, uint8_t *out, size_t capacity)
-{
-    for (size_t lane = 0; lane < EDGE_LANES; lane++)
-        rans->states[lane] = EDGE_STATE_FLOOR;
-    rans->overflow = capacity < EDGE_LANES_BYTES;
-    rans->start = rans->overflow ? out + capacity : out + EDGE_LANES_BYTES;
-    rans->at = out + capacity;
-}
-
-/* Symbols go in from the last to the first; `index` is the symbol's place in the sequence. */
-static inline void edge_rans_put(struct edge_rans_writer *rans, const struct edge_rans_symbol *symbol, size_t index)
-{
-    uint32_t state = rans->states[index % EDGE_LANES];
-    if (state >= (uint32_t)symbol->frequency << (31 - EDGE_SLOT_BITS)) {
-        if (rans->at - rans->start < 2) {
-            rans->overflow = 1;
-            return;
-        }
-        edge_store16(rans->at -= 2, state);
-        state >>= 16;
-    }
-    uint32_t quotient = (uint32_t)((uint64_t)state * symbol->reciprocal >> 32) >> symbol->shift;
-    rans->states[index % EDGE_LANES] = state + symbol->bias + quotient * (EDGE_SLOTS - symbol->frequency);
-}
-
-/* Move everything to the front of `out`; returns the bytes written so far. */
-static inline size_t edge_rans_close(struct edge_rans_writer *rans, uint8_t *out, size_t capacity)
-{
-    size_t words = (size_t)(out + capacity - rans->at);
-    memmove(out + EDGE_LANES_BYTES, rans->at, words);
-    for (size_t lane = 0; lane < EDGE_LANES; lane++)
-        edge_store32(out + 4 * lane, rans->states[lane]);
-    return EDGE_LANES_BYTES + words;
-}
+/* Code symbols, counted through all histograms, into words that end at `out + capacity`, then move everything to the
+ * front. Returns the bytes written, or 0 when there is no room. */
+size_t edge_rans_put(const uint16_t *codes, size_t count, const struct edge_rans_symbol *symbols, uint8_t *out,
+                     size_t capacity);
 
 struct edge_rans_reader {
     uint32_t states[EDGE_LANES];
@@ -103,25 +67,10 @@ static inline int edge_rans_begin(struct edge_rans_reader *rans, const uint8_t *
     return 1;
 }
 
-/* The next symbol; `symbols` and `slots` are those of one histogram. */
-static inline uint32_t edge_rans_take(struct edge_rans_reader *rans, const struct edge_rans_symbol *symbols,
-                                      const uint8_t *slots, size_t index)
-{
-    uint32_t state = rans->states[index % EDGE_LANES];
-    uint32_t slot = state % EDGE_SLOTS;
-    uint32_t symbol = slots[slot];
-    state = symbols[symbol].frequency * (state >> EDGE_SLOT_BITS) + slot - symbols[symbol].start;
-    if (state < EDGE_STATE_FLOOR) {
-        if (rans->end - rans->at < 2) {
-            rans->missing = 1;
-            return symbol;
-        }
-        state = state << 16 | edge_load16(rans->at);
-        rans->at += 2;
-    }
-    rans->states[index % EDGE_LANES] = state;
-    return symbol;
-}
+/* The next symbols of a sequence, from its `first`; codes[i] names any symbol of the histogram before the call, and
+ * the one that was found in it after the call. */
+void edge_rans_take(struct edge_rans_reader *rans, uint16_t *codes, size_t first, size_t count,
+                    const struct edge_rans_symbol *symbols, const uint8_t *slots);
 
 /* All words were there, and the states are back where the encoder started. */
 static inline int edge_rans_end(const struct edge_rans_reader *rans)
@@ -138,11 +87,11 @@ static inline int32_t edge_high(int32_t value, uint32_t shift)
     return (value + (int32_t)((1u << shift) >> 1)) >> shift;
 }
 
-static inline const struct edge_rans_symbol *edge_symbol_of(const struct edge_rans_symbol *symbols, int32_t high)
+static inline uint32_t edge_symbol_of(const struct edge_rans_symbol *symbols, int32_t high)
 {
     if (high < -EDGE_LARGEST_SYMBOL || high > EDGE_LARGEST_SYMBOL || symbols[high + EDGE_LARGEST_SYMBOL].frequency == 0)
-        return symbols + EDGE_ESCAPE;
-    return symbols + high + EDGE_LARGEST_SYMBOL;
+        return EDGE_ESCAPE;
+    return (uint32_t)(high + EDGE_LARGEST_SYMBOL);
 }
 
 static inline void edge_put_raw(struct edge_bit_writer *bits, int32_t value, uint32_t shift, int escaped)

@@ -18,6 +18,7 @@ _wrap = ffi.from_buffer
 _U8, _F32, _I32 = map(ffi.typeof, ("uint8_t[]", "float[]", "int32_t[]"))
 _SYMBOL_BYTES = ffi.sizeof("struct edge_rans_symbol")
 _SLOTS = 4096
+_CLASSES = 4
 # Steps that a coder keeps wrapped: rate control moves between neighbours.
 _STEPS_KEPT = 16
 
@@ -59,8 +60,11 @@ class FeatureCoder:
                 "coefficients": self._keep("int16_t[]", np.zeros((rows, self._stride), np.int16)),
                 "levels": self._keep("int16_t[]", np.empty((rows, self._stride), np.int16)),
                 "sums": self._keep("int32_t[]", np.empty((4, self._stride), np.int32)),
-                "pending": self._keep("uint32_t[]", np.empty(rows * plan.channels + 1, np.uint32)),
                 "classes": self._keep("uint8_t[]", np.empty(plan.blocks, np.uint8)),
+                "symbols": self._keep(
+                    "uint16_t[]", np.zeros(rows * plan.channels + plan.blocks + 16, np.uint16)
+                ),
+                "raw": self._keep("uint8_t[]", np.empty(4 * rows * plan.channels + 8, np.uint8)),
             },
         )
         self._steps: dict[int, tuple[Any, FeatureStep, list[Any]]] = {}
@@ -87,11 +91,16 @@ class FeatureCoder:
             _wrap("float[]", _pad(step.step, shape)),
             _wrap("uint8_t[]", _pad(step.ratio, shape)),
         ]
-        wrapped = ffi.new("struct edge_feature_step *", [*arrays, step.level, step.activity_table])
+        codes = [
+            _wrap(kind, np.empty((_CLASSES, *shape), dtype))
+            for kind, dtype in (("uint16_t[]", np.uint16), ("int16_t[]", np.int16), ("uint8_t[]", np.uint8))
+        ]
+        wrapped = ffi.new("struct edge_feature_step *", [*arrays, codes, step.level, step.activity_table])
+        lib.edge_feature_prepare(self._plan, wrapped)
         if len(self._steps) == _STEPS_KEPT:
             self._steps.pop(next(iter(self._steps)))
         # The step itself is kept so that its id cannot come to mean another.
-        self._steps[id(step)] = (wrapped, step, arrays)
+        self._steps[id(step)] = (wrapped, step, arrays + codes)
         return wrapped
 
     def transform(self, features: F32) -> int:
@@ -115,7 +124,8 @@ def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -
     symbols, _ = _prepare(histograms)
     coder = _wrap("struct edge_rans_symbol[]", symbols)
     inputs = _wrap(_I32, values), _wrap(_U8, tables), _wrap(_U8, shifts)
-    return int(lib.edge_rans_encode(*inputs, len(values), coder, _wrap(_U8, out), len(out)))
+    codes = _wrap("uint16_t[]", np.empty(len(values), np.uint16))
+    return int(lib.edge_rans_encode(*inputs, len(values), coder, codes, _wrap(_U8, out), len(out)))
 
 
 def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
@@ -123,7 +133,8 @@ def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> 
     symbols, slots = _prepare(histograms)
     coder = _wrap("struct edge_rans_symbol[]", symbols), _wrap(_U8, slots)
     inputs = _wrap(_U8, data), len(data), _wrap(_U8, tables), _wrap(_U8, shifts)
-    return int(lib.edge_rans_decode(*inputs, len(out), *coder, _wrap(_I32, out)))
+    codes = _wrap("uint16_t[]", np.empty(len(out), np.uint16))
+    return int(lib.edge_rans_decode(*inputs, len(out), *coder, codes, _wrap(_I32, out)))
 
 
 def _prepare(histograms: U16) -> tuple[U8, U8]:
