@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from edge_runtime import kernels
+from edge_runtime.codecs.features import FeatureCodec
 from edge_runtime.errors import BundleError
 from edge_runtime.models import open_model
 from server_ref.handlers import HANDLERS
@@ -41,17 +42,6 @@ class Predictor(Protocol):
 
     def logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
         """Logits float32 ``[len(inputs), classes]`` from one run; never called by two threads at once."""
-
-
-class FeatureDecoder(Protocol):
-    """What a suffix needs of a feature codec: the shape ``(C, H, W)`` of its maps, and to decode into one."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of every map."""
-
-    def decode(self, data: bytes, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Decode into ``out`` float32 ``[C, H, W]``; raises PayloadError."""
 
 
 class _PicturePredictor:
@@ -117,7 +107,7 @@ class SuffixPredictor:
 
     kinds: tuple[PayloadKind, ...] = ("features",)
 
-    def __init__(self, model: Model, spec: ModelSpec, codec: FeatureDecoder) -> None:
+    def __init__(self, model: Model, spec: ModelSpec, codec: FeatureCodec) -> None:
         self.batches = _has_free_batch(model, spec)
         # As float16, the largest that a device has a reason to send.
         self.max_bytes = 2 * math.prod(codec.shape)
@@ -150,9 +140,7 @@ def open_predictor(bundle: Bundle, spec: ModelSpec, threads: int = 1) -> Predict
     raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve; vit-tokens, cnn-filled and cnn-suffix can")
 
 
-def _codec_before(bundle: Bundle, spec: ModelSpec) -> FeatureDecoder:
-    from edge_runtime.codecs.features import FeatureCodec
-
+def _codec_before(bundle: Bundle, spec: ModelSpec) -> FeatureCodec:
     for split in bundle.manifest.splits:
         if split.suffix == spec.name:
             return FeatureCodec.load(bundle.read(split.tables))
