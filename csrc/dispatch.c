@@ -52,8 +52,8 @@ static const struct edge_dispatch avx512 = {
     .gather_usual = edge_gather_usual_avx512,
     .load_map = edge_load_map_avx2,
     .store_map = edge_store_map_avx2,
-    .transform = edge_transform_avx2,
-    .mix = edge_mix_avx2,
+    .transform = edge_transform_avx512,
+    .mix = edge_mix_avx512,
     .quantise = edge_quantise_avx2,
     .dequantise = edge_dequantise_avx2,
     .descale = edge_descale_avx2,
@@ -71,7 +71,10 @@ static const struct edge_dispatch *candidate(size_t rank)
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (rank == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx2") ? &avx512 : NULL;
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx2")
+                   ? &avx512
+                   : NULL;
     if (rank == 1)
         return __builtin_cpu_supports("avx2") ? &avx2 : NULL;
 #endif

@@ -69,11 +69,12 @@ struct edge_gate_outcome {
     int32_t label, local;
 };
 
-/* One symbol of a histogram, as the coder wants it. */
+/* One symbol of a histogram, as the coder wants it: 2^42 over its frequency, the least state that must give a word
+ * away first, the shares before it, and the shares that are not its own. */
 struct edge_rans_symbol {
-    uint32_t reciprocal, bias;
-    uint16_t frequency, start;
-    uint32_t shift;
+    uint64_t reciprocal;
+    uint32_t limit;
+    uint16_t start, others;
 };
 
 /* One cut of a network (docs/formats/features.md). `stride` is the number of channels, rounded up to 16; what is
@@ -84,9 +85,9 @@ struct edge_feature_plan {
     const float *mean, *scale, *unscale;        /* [channels] */
     const int16_t *basis, *transposed;          /* [block][even], 2^-14 */
     const int16_t *forward, *inverse;           /* [stride / 2][stride][2]: two inputs of each output */
-    const uint16_t *zigzag;                     /* [block * block] */
+    const uint16_t *rank;                       /* [block * block]: place of a frequency in the zigzag */
     const struct edge_rans_symbol *symbols;     /* [histograms][32] */
-    const uint8_t *slots;                       /* [histograms][4096] */
+    const uint8_t *slots;                       /* [histograms][1024] */
 };
 
 /* How the components of one frequency are coded in a block of one class. */
@@ -167,8 +168,8 @@ int32_t edge_unpack_bitmap(const uint8_t *bits, size_t count, uint16_t *out);
 int32_t edge_gate(const struct edge_gate_plan *plan, const float *logits, const float *attention,
                   const uint8_t *image, const struct edge_gate_buffers *buffers, struct edge_gate_outcome *outcome);
 
-/* rans.c: tables from histograms [count][32] that sum to 4096 each, no share being all of it; else EDGE_BAD_SIZE.
- * symbols [count][32], slots [count][4096]. */
+/* rans.c: tables from histograms [count][32] that sum to 1024 each, no share being all of it; else EDGE_BAD_SIZE.
+ * symbols [count][32], slots [count][1024]. */
 int32_t edge_rans_prepare(const uint16_t *histograms, size_t count, struct edge_rans_symbol *symbols, uint8_t *slots);
 /* Value i, at most 32767 in magnitude, has table tables[i] and shifts[i] <= 16 low bits that are sent as they are;
  * codes [count] is scratch. Returns the bytes written, or EDGE_BAD_SIZE: `out` needs 32 bytes more than are used. */

@@ -28,7 +28,7 @@ typedef void edge_transform_function(const struct edge_lines *lines, const int16
                                      size_t stride);
 
 /* sums[row][o] = sum over i of matrix[i / 2][o][i % 2] * rows[row][i] for the first `outputs` of stride outputs, a
- * multiple of 8; matrix [stride / 2][stride][2]; at most EDGE_ROWS_AT_ONCE rows. */
+ * multiple of 8 (up to 8 more are written); matrix [stride / 2][stride][2]; at most EDGE_ROWS_AT_ONCE rows. */
 typedef void edge_mix_function(const int16_t *rows, size_t count, const int16_t *matrix, size_t stride,
                                size_t outputs, int32_t *sums);
 
@@ -66,6 +66,8 @@ edge_dequantise_function edge_dequantise_avx2;
 edge_descale_function edge_descale_avx2;
 edge_code_function edge_code_avx2;
 edge_uncode_function edge_uncode_avx2;
+edge_transform_function edge_transform_avx512;
+edge_mix_function edge_mix_avx512;
 #endif
 
 /* The inputs of a row that are not all zero, in pairs, go into `pairs`; returns how many. */

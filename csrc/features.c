@@ -90,9 +90,8 @@ static void transform_block(const struct edge_feature_plan *plan, const struct g
     for (size_t i = 0; i < side; i++) {
         for (size_t j = 0; j < side; j++)
             lines.in[j] = scratch + (i * side + j) * stride;
-        for (size_t k = 0; k < grid->frequencies; k++)
-            if (plan->zigzag[k] / side == i)
-                lines.out[plan->zigzag[k] % side] = buffers->coefficients + (k * grid->blocks + block) * stride;
+        for (size_t j = 0; j < side; j++)
+            lines.out[j] = buffers->coefficients + (plan->rank[i * side + j] * grid->blocks + block) * stride;
         edge_transform(&lines, plan->basis, side, stride);
     }
 }
@@ -377,11 +376,10 @@ static void restore_block(const struct edge_feature_plan *plan, const struct gri
     size_t top = block / grid->columns * side, left = block % grid->columns * side;
     struct edge_lines lines;
     for (size_t i = 0; i < side; i++) {
-        for (size_t k = 0; k < grid->frequencies; k++)
-            if (plan->zigzag[k] / side == i)
-                lines.in[plan->zigzag[k] % side] = buffers->coefficients + (k * grid->blocks + block) * stride;
-        for (size_t j = 0; j < side; j++)
+        for (size_t j = 0; j < side; j++) {
+            lines.in[j] = buffers->coefficients + (plan->rank[i * side + j] * grid->blocks + block) * stride;
             lines.out[j] = scratch + (i * side + j) * stride;
+        }
         edge_transform(&lines, plan->transposed, side, stride);
     }
     for (size_t j = 0; j < side; j++) {

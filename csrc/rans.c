@@ -1,17 +1,20 @@
 /* The entropy coder on its own: symbol tables, and sequences of values with a table and low bits each. */
 #include "rans.h"
 
-/* Reciprocals after Alverson, "Integer division using reciprocals", 1991: exact for states below 2^31. */
+/* A state is divided when it is below frequency * 2^21, by a frequency below 2^10: the rounded-up reciprocal is off by
+ * less than 2^10 / 2^42 of the state, which is too little to reach the next quotient (Alverson 1991). */
+#define RECIPROCAL_BITS 42
+
 static struct edge_rans_symbol symbol_for(uint32_t start, uint32_t frequency)
 {
-    if (frequency < 2)
-        /* (state * (2^32 - 1)) >> 32 is state - 1, which the bias makes good. */
-        return (struct edge_rans_symbol){~0u, start + EDGE_SLOTS - 1, (uint16_t)frequency, (uint16_t)start, 0};
-    uint32_t shift = 0;
-    while (frequency > 1u << shift)
-        shift++;
-    uint32_t reciprocal = (uint32_t)(((1ull << (shift + 31)) + frequency - 1) / frequency);
-    return (struct edge_rans_symbol){reciprocal, start, (uint16_t)frequency, (uint16_t)start, shift - 1};
+    if (frequency == 0)
+        return (struct edge_rans_symbol){0, 0, 0, 0};
+    return (struct edge_rans_symbol){
+        .reciprocal = ((1ull << RECIPROCAL_BITS) + frequency - 1) / frequency,
+        .limit = frequency << (31 - EDGE_SLOT_BITS),
+        .start = (uint16_t)start,
+        .others = (uint16_t)(EDGE_SLOTS - frequency),
+    };
 }
 
 int32_t edge_rans_prepare(const uint16_t *histograms, size_t count, struct edge_rans_symbol *symbols, uint8_t *slots)
@@ -35,12 +38,12 @@ int32_t edge_rans_prepare(const uint16_t *histograms, size_t count, struct edge_
 /* Without a branch: whether a word leaves is hard to predict. */
 static inline uint32_t put(uint32_t state, const struct edge_rans_symbol *symbol, uint8_t **at)
 {
-    uint32_t leaves = state >= (uint32_t)symbol->frequency << (31 - EDGE_SLOT_BITS);
+    int leaves = state >= symbol->limit;
     edge_store16(*at - 2, state);
-    *at -= 2 * leaves;
-    state >>= 16 * leaves;
-    uint32_t quotient = (uint32_t)((uint64_t)state * symbol->reciprocal >> 32) >> symbol->shift;
-    return state + symbol->bias + quotient * (EDGE_SLOTS - symbol->frequency);
+    *at -= leaves ? 2 : 0;
+    state = leaves ? state >> 16 : state;
+    uint32_t quotient = (uint32_t)(state * symbol->reciprocal >> RECIPROCAL_BITS);
+    return state + symbol->start + quotient * symbol->others;
 }
 
 size_t edge_rans_put(const uint16_t *codes, size_t count, const struct edge_rans_symbol *symbols, uint8_t *out,
@@ -77,7 +80,7 @@ static inline uint32_t take(uint32_t state, uint16_t *code, const struct edge_ra
     uint32_t table = *code / EDGE_SYMBOLS, slot = state % EDGE_SLOTS;
     uint32_t found = table * EDGE_SYMBOLS + slots[table * EDGE_SLOTS + slot];
     *code = (uint16_t)found;
-    state = symbols[found].frequency * (state >> EDGE_SLOT_BITS) + slot - symbols[found].start;
+    state = (EDGE_SLOTS - symbols[found].others) * (state >> EDGE_SLOT_BITS) + slot - symbols[found].start;
     uint32_t enters = state < EDGE_STATE_FLOOR;
     uint32_t refilled = state << 16 | edge_load16(*at);
     *at += 2 * enters;

@@ -13,9 +13,9 @@
 #define EDGE_ESCAPE 31
 #define EDGE_LARGEST_SYMBOL 15
 #define EDGE_LARGEST_VALUE 32767
-#define EDGE_SLOT_BITS 12
+#define EDGE_SLOT_BITS 10
 #define EDGE_SLOTS (1u << EDGE_SLOT_BITS)
-/* States lie in 2^15..2^31 between symbols: the reciprocals of struct edge_rans_symbol are exact below 2^31. */
+/* States lie in 2^15..2^31 between symbols. */
 #define EDGE_STATE_FLOOR (1u << 15)
 
 static inline void edge_store16(uint8_t *to, uint32_t value)
@@ -89,7 +89,7 @@ static inline int32_t edge_high(int32_t value, uint32_t shift)
 
 static inline uint32_t edge_symbol_of(const struct edge_rans_symbol *symbols, int32_t high)
 {
-    if (high < -EDGE_LARGEST_SYMBOL || high > EDGE_LARGEST_SYMBOL || symbols[high + EDGE_LARGEST_SYMBOL].frequency == 0)
+    if (high < -EDGE_LARGEST_SYMBOL || high > EDGE_LARGEST_SYMBOL || symbols[high + EDGE_LARGEST_SYMBOL].limit == 0)
         return EDGE_ESCAPE;
     return (uint32_t)(high + EDGE_LARGEST_SYMBOL);
 }

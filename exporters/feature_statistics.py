@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLED = np.arange(4, QUALITIES, 8)
 """Qualities at which symbols are counted; histograms are by expected magnitude, so others share them."""
-MOST_MAPS = 96
+MOST_MAPS = 64
 PRIOR_COUNT = 64.0
 HEADER_BYTES = 12 + 4 * LANES
 SLOTS = 1 << PROBABILITY_BITS

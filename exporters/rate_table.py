@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_runtime.codecs.feature_tables import Tables
 
 QUALITIES = range(12, 101, 8)
-MOST_MAPS = 64
+MOST_MAPS = 48
 PERCENTILE = 99
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # A wave's size over the channel's standard deviation: what a coarse quantiser does, so that kinks are averaged.
 WAVE = 0.1
-MOST_RUNS = 40_000
-MOST_PHOTOS = 48
+MOST_RUNS = 20_000
+MOST_PHOTOS = 40
 LEAST_PHOTOS = 8
 BATCH = 32
 # Lowest sum of vertical and horizontal frequency in each band.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SYMBOLS = 32
 """Alphabet of every histogram: values -15..15, then the escape."""
 ESCAPE = 31
-PROBABILITY_BITS = 12
+PROBABILITY_BITS = 10
 RATIOS = 28
 """Histograms for coefficients, a quarter of an octave of expected magnitude apart, from 2^-4 steps on."""
 LARGEST_RATIO = 63

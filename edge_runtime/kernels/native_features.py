@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_runtime.kernels._native import ffi, lib
+from edge_runtime.kernels.feature_plan import PROBABILITY_BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _wrap = ffi.from_buffer
 _U8, _F32, _I32 = map(ffi.typeof, ("uint8_t[]", "float[]", "int32_t[]"))
 _SYMBOL_BYTES = ffi.sizeof("struct edge_rans_symbol")
-_SLOTS = 4096
+_SLOTS = 1 << PROBABILITY_BITS
 _CLASSES = 4
 # Steps that a coder keeps wrapped: rate control moves between neighbours.
 _STEPS_KEPT = 16
@@ -48,7 +49,7 @@ class FeatureCoder:
                 "transposed": self._keep("int16_t[]", _pad(plan.basis.T, (plan.block, even))),
                 "forward": self._keep("int16_t[]", self._pairs(plan.forward)),
                 "inverse": self._keep("int16_t[]", self._pairs(plan.inverse)),
-                "zigzag": self._keep("uint16_t[]", plan.zigzag.astype(np.uint16)),
+                "rank": self._keep("uint16_t[]", np.argsort(plan.zigzag).astype(np.uint16)),
                 "symbols": self._keep("struct edge_rans_symbol[]", symbols),
                 "slots": self._keep("uint8_t[]", slots),
             },
