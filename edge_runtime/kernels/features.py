@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 MAX_SHIFT = 16
 MAX_BLOCK = 8
 MAX_ROW_SUM = 65535
-# A word and an escape with low bits, 16 + 20 + 16 bits, rounded up.
+# A word and an escape with low bits, 16 + 20 + 16 bits, rounded up; and what a backend may write beyond the end.
 BYTES_PER_VALUE = 7
+BYTES_BESIDE = 4 * LANES + 64
 _F32, _U8, _U16, _I16 = map(np.dtype, (np.float32, np.uint8, np.uint16, np.int16))
 # Steps that a coder remembers having checked.
 _REMEMBERED = 16
@@ -45,7 +46,7 @@ class FeatureCoder:
     @property
     def largest(self) -> int:
         """Bytes that no encoded map exceeds."""
-        return 4 * LANES + BYTES_PER_VALUE * self._plan.blocks * (1 + self._plan.frequencies * self._plan.channels)
+        return BYTES_BESIDE + BYTES_PER_VALUE * self._plan.blocks * (1 + self._plan.frequencies * self._plan.channels)
 
     def transform(self, features: F32) -> None:
         """Take in a map float32 `[C, H, W]`; raises ArgumentError, also for a value that is not finite."""
@@ -92,13 +93,13 @@ def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16) -> U8:
     """Code values int32 `[n]`, each with the histogram of its table and its low `shift` bits as they are.
 
     tables and shifts uint8 `[n]`; histograms uint16 `[tables, 32]` of the values −15..15 and the escape, each summing
-    to 4096. A value may be anything in ±32767. Raises ArgumentError.
+    to 2^`PROBABILITY_BITS`. A value may be anything in ±32767. Raises ArgumentError.
     """
     checks.array("values", values, np.int32, (len(values),))
     _check_symbols(tables, shifts, histograms, len(values))
     if len(values) and not -MAX_VALUE <= int(values.min()) <= int(values.max()) <= MAX_VALUE:
         raise ArgumentError(f"values: {values[np.abs(values).argmax()]} is outside ±{MAX_VALUE}, divide them")
-    out = np.empty(4 * LANES + BYTES_PER_VALUE * len(values), np.uint8)
+    out = np.empty(BYTES_BESIDE + BYTES_PER_VALUE * len(values), np.uint8)
     return out[: dispatch.active.rans_encode(values, tables, shifts, histograms, out)]
 
 

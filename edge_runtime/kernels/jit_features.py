@@ -12,7 +12,6 @@ from edge_runtime.kernels.feature_plan import (
     ACTIVITY_LOW,
     ACTIVITY_SKIP,
     ACTIVITY_USUAL,
-    LANES,
     LARGEST_RATIO,
     MAX_VALUE,
 )
@@ -211,9 +210,9 @@ def _flatten(levels: I32, classes: U8, extent: U16, ratio: U8) -> tuple[I32, U8,
 def _read(data: U8, coding: Any, activity_tables: U8, classes: U8, extent: U16, ratio: U8, levels: I32) -> int:
     """Levels of a payload's body; OK or BAD_STREAM. `coding` are histograms, starts and slots."""
     histograms, starts, slots = coding
-    if len(data) < 4 * LANES:
-        return _BAD_STREAM
     states, cursor = rans.open_stream(data)
+    if len(states) == 0:
+        return _BAD_STREAM
     if rans.symbols(data, states, cursor, activity_tables, histograms, starts, slots, classes) < 0:
         return _BAD_STREAM
     if classes.max() > ACTIVITY_HIGH:

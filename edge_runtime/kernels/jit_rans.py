@@ -44,7 +44,7 @@ def starts_of(histograms: U16) -> I32:
 
 @compiled
 def slots_of(histograms: U16) -> U8:
-    """Symbol of each slot, uint8[n, 4096]."""
+    """Symbol of each slot, uint8[n, slots]."""
     slots = np.empty((histograms.shape[0], _SLOTS), np.uint8)
     for table in range(histograms.shape[0]):
         at = 0
@@ -162,22 +162,26 @@ def _put(out: U8, at: int, value: Any, count: Any) -> int:
 @compiled
 def decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
     """See `interface.Backend.rans_decode`."""
-    if len(data) < 4 * LANES:
-        return _BAD_STREAM
     states, cursor = open_stream(data)
+    if len(states) == 0:
+        return _BAD_STREAM
     starts, slots = starts_of(histograms), slots_of(histograms)
     return values(data, states, cursor, tables, shifts, histograms, starts, slots, out)
 
 
 @compiled
 def open_stream(data: U8) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """States and cursor of at least 16 bytes."""
+    """States and cursor; no states at all where the bytes hold none that an encoder leaves."""
     states = np.zeros(LANES, np.int64)
+    cursor = np.zeros(_CURSOR, np.int64)
+    cursor[_AT] = 4 * LANES
+    if len(data) < 4 * LANES:
+        return states[:0], cursor
     for lane in range(LANES):
         for byte in range(4):
             states[lane] |= np.int64(data[4 * lane + byte]) << (8 * byte)
-    cursor = np.zeros(_CURSOR, np.int64)
-    cursor[_AT] = 4 * LANES
+        if not STATE_FLOOR <= states[lane] < 1 << STATE_BITS:
+            return states[:0], cursor
     return states, cursor
 
 
