@@ -14,6 +14,7 @@ import numpy as np
 from edge_runtime import kernels
 from edge_runtime.codecs import feature_symbols
 from edge_runtime.errors import ArgumentError, PayloadError
+from edge_runtime.kernels.feature_plan import SYMBOLS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,11 +29,9 @@ CODED_BITS = 5
 # Least value and step.
 SCALE = struct.Struct("<ff")
 LENGTH = struct.Struct("<I")
-# Of 4095, how often a value of a channel of each density class is not zero; the escape has the 4096th share.
-NONZERO_SHARES = np.array(
-    [1, 8, 32, 96, 224, 448, 768, 1152, 1664, 2176, 2688, 3168, 3552, 3840, 4032, 4094], np.uint16
-)
-CERTAIN = 4095
+# All shares but the escape's, and how many of them other values than zero have in a channel of each density class.
+CERTAIN = feature_symbols.SLOTS - 1
+NONZERO_SHARES = np.array([1, 2, 8, 24, 56, 112, 192, 288, 416, 544, 672, 792, 888, 960, 1008, 1022], np.uint16)
 
 
 def encode_half(features: F32) -> bytes:
@@ -146,7 +145,7 @@ def _flag_tables(
     classes: NDArray[np.uint8], area: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint16]]:
     """Tables, shifts and histograms for the flags of channels of `area` values: 0 is a zero, 1 another value."""
-    histograms = np.zeros((len(NONZERO_SHARES), 32), np.uint16)
+    histograms = np.zeros((len(NONZERO_SHARES), SYMBOLS), np.uint16)
     zero = feature_symbols.LARGEST_SYMBOL
     histograms[:, zero], histograms[:, zero + 1], histograms[:, -1] = CERTAIN - NONZERO_SHARES, NONZERO_SHARES, 1
     return np.repeat(classes, area), np.zeros(len(classes) * area, np.uint8), histograms

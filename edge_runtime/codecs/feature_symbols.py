@@ -57,7 +57,7 @@ def _plain(count: int, shift: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
 
 
 def _histogram(values: NDArray[np.int32], shift: int) -> NDArray[np.uint16]:
-    """Shares uint16[32] of 4096; zero and the escape always have one."""
+    """Shares uint16[32] of all slots; zero and the escape always have one."""
     high = (values + ((1 << shift) >> 1)) >> shift
     symbols = np.where(np.abs(high) > LARGEST_SYMBOL, ESCAPE, high + LARGEST_SYMBOL)
     counts = np.bincount(symbols, minlength=SYMBOLS)

@@ -77,8 +77,8 @@ class FeatureCodec:
     def encode_within(self, features: F32, budget: int) -> bytes:
         """Compress as finely as ``budget`` bytes allow; only what quality 0 makes may be more. Raises ArgumentError.
 
-        The first quality is the calibration's; the size that the map has at one quality corrects the next, between
-        the finest that fits and the coarsest that does not, until the calibration promises nothing finer.
+        The first quality is the calibration's; the size that the map has there corrects the next one, which lies
+        between the finest that fits and the coarsest that does not, until the calibration promises nothing finer.
         """
         quality = self.quality_for(budget)
         self._work.coder.transform(features)
@@ -90,9 +90,9 @@ class FeatureCodec:
             else:
                 above = quality
             promised = self._finest(self._sizes[quality] * budget / len(data))
-            if promised <= fits:
+            if quality == fits >= promised:
                 break
-            quality = min(max(promised, fits + 1), above - 1)
+            quality = promised if fits < promised < above else (fits + above) // 2
         return kept
 
     def quality_for(self, budget: int) -> int:

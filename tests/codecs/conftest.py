@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -14,3 +16,9 @@ def picture() -> np.ndarray:
     green = 255 * y * (1 - x)
     blue = 60 + 120 * (np.hypot(x - 0.5, y - 0.4) < 0.3)
     return np.stack((red, green, blue), axis=-1).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def tables() -> bytes:
+    """Tables that `exporters.calibrate` made of smooth synthetic maps [5, 14, 14], half of whose blocks are quiet."""
+    return (Path(__file__).parent / "golden" / "features-v1.tables").read_bytes()
