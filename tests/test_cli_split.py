@@ -72,9 +72,11 @@ def test_a_deadline_and_a_bandwidth_make_a_budget(evaluate: list[str], capsys: p
 
 
 def test_answers_that_come_too_late_are_wrong(evaluate: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With no time at all nothing is answered, and the table says so."""
+    """With no time at all no cut and no rival answers; what losses refer to is given all the time it needs."""
     assert main([*evaluate, "--cut", "late", "--quality", "90", "--deadline", "1", "--limit", "2"]) == 0
-    assert "no photo was answered in time" in capsys.readouterr().out
+    _, _, lossless, *others = capsys.readouterr().out.splitlines()
+    assert "100.0%" in lossless
+    assert all("no photo was answered in time" in line and "+100.0%" in line for line in others)
 
 
 def test_a_sweep_writes_points_and_a_picture(
