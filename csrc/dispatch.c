@@ -177,12 +177,13 @@ void edge_descale(const int32_t *sums, size_t count, int16_t *out)
     chosen->descale(sums, count, out);
 }
 
-int32_t edge_code(const int16_t *levels, const uint16_t *middle, const int16_t *reach, uint16_t *out)
+int32_t edge_code(const int16_t *levels, const uint16_t *middle, const int16_t *reach, size_t count, uint16_t *out)
 {
-    return chosen->code(levels, middle, reach, out);
+    return chosen->code(levels, middle, reach, count, out);
 }
 
-int32_t edge_uncode(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, int16_t *levels)
+int32_t edge_uncode(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, size_t count,
+                    int16_t *levels)
 {
-    return chosen->uncode(symbols, middle, reach, levels);
+    return chosen->uncode(symbols, middle, reach, count, levels);
 }

@@ -39,12 +39,13 @@ typedef void edge_dequantise_function(int16_t *values, const float *step, size_t
 /* out[i] = sums[i] in units of 2^-14, rounded half up, saturated; count is a multiple of 16. */
 typedef void edge_descale_function(const int32_t *sums, size_t count, int16_t *out);
 
-/* Sixteen values as symbols: out[d] = middle[d] + levels[d]; whether any value is beyond its reach. */
-typedef int32_t edge_code_function(const int16_t *levels, const uint16_t *middle, const int16_t *reach,
+/* Values as symbols: out[d] = middle[d] + levels[d]; whether any value may be beyond its reach. A vector at a time:
+ * up to 15 values beyond `count` are read and their symbols written. */
+typedef int32_t edge_code_function(const int16_t *levels, const uint16_t *middle, const int16_t *reach, size_t count,
                                    uint16_t *out);
-/* And back; whether any symbol is an escape or has low bits. */
+/* And back; whether any symbol may be an escape or have low bits. */
 typedef int32_t edge_uncode_function(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach,
-                                     int16_t *levels);
+                                     size_t count, int16_t *levels);
 
 edge_load_map_function edge_load_map_scalar;
 edge_store_map_function edge_store_map_scalar;

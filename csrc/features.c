@@ -209,26 +209,15 @@ static void code_values(const int16_t *levels, size_t count, const struct edge_f
     }
 }
 
-int32_t edge_code_scalar(const int16_t *levels, const uint16_t *middle, const int16_t *reach, uint16_t *out)
+int32_t edge_code_scalar(const int16_t *levels, const uint16_t *middle, const int16_t *reach, size_t count,
+                         uint16_t *out)
 {
     int32_t beyond = 0;
-    for (size_t d = 0; d < 16; d++) {
+    for (size_t d = 0; d < count; d++) {
         out[d] = (uint16_t)(middle[d] + levels[d]);
         beyond |= levels[d] > reach[d] || levels[d] < -reach[d];
     }
     return beyond;
-}
-
-/* Symbols of one row; sixteen at once where all have symbols of their own. Writes up to 15 more. */
-static void code_row(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
-                     const int16_t *levels, size_t count, size_t at, uint16_t *out, struct edge_bit_writer *raw)
-{
-    const struct edge_feature_codes *codes = &step->codes;
-    for (size_t d = 0; d < count; d += 16) {
-        size_t left = count - d < 16 ? count - d : 16;
-        if (edge_code(levels + d, codes->middle + at + d, codes->reach + at + d, out + d))
-            code_values(levels + d, left, codes, at + d, plan->symbols, out + d, raw);
-    }
 }
 
 int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
@@ -248,9 +237,12 @@ int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct e
         uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
         if (class == SKIPPED)
             continue;
-        code_row(plan, step, buffers->levels + row * plan->stride, step->extent[k], codes_at(plan, class, k),
-                 buffers->symbols + coded, &raw);
-        coded += step->extent[k];
+        const int16_t *levels = buffers->levels + row * plan->stride;
+        size_t at = codes_at(plan, class, k), count = step->extent[k];
+        /* Up to fifteen symbols more are written, and written over. */
+        if (edge_code(levels, step->codes.middle + at, step->codes.reach + at, count, buffers->symbols + coded))
+            code_values(levels, count, &step->codes, at, plan->symbols, buffers->symbols + coded, &raw);
+        coded += count;
     }
     edge_flush_bits(&raw);
     size_t size = edge_rans_put(buffers->symbols, coded, plan->symbols, out, capacity);
@@ -274,28 +266,15 @@ static int read_values(const uint16_t *symbols, size_t count, const uint8_t *shi
     return 1;
 }
 
-int32_t edge_uncode_scalar(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, int16_t *levels)
+int32_t edge_uncode_scalar(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, size_t count,
+                           int16_t *levels)
 {
     int32_t beyond = 0;
-    for (size_t d = 0; d < 16; d++) {
+    for (size_t d = 0; d < count; d++) {
         levels[d] = (int16_t)(symbols[d] - middle[d]);
         beyond |= levels[d] > EDGE_LARGEST_SYMBOL || reach[d] < 0;
     }
     return beyond;
-}
-
-/* Levels of one row; reads up to 15 symbols more. */
-static int read_row(const struct edge_feature_step *step, const uint16_t *symbols, size_t count, size_t at,
-                    struct edge_bit_reader *raw, int16_t *levels)
-{
-    const struct edge_feature_codes *codes = &step->codes;
-    for (size_t d = 0; d < count; d += 16) {
-        size_t left = count - d < 16 ? count - d : 16;
-        if (edge_uncode(symbols + d, codes->middle + at + d, codes->reach + at + d, levels + d) &&
-            !read_values(symbols + d, left, codes->shift + at + d, raw, levels + d))
-            return 0;
-    }
-    return 1;
 }
 
 /* Class of each block from the first symbols; 0 when no encoder wrote them. */
@@ -342,7 +321,10 @@ static int32_t read_levels(const struct edge_feature_plan *plan, const struct ed
         uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
         int16_t *levels = buffers->levels + row * plan->stride;
         size_t count = class == SKIPPED ? 0 : step->extent[k];
-        if (!read_row(step, symbols, count, codes_at(plan, class, k), &raw, levels))
+        size_t at = codes_at(plan, class, k);
+        /* Up to fifteen symbols more are read, and what comes of them is zeroed. */
+        if (edge_uncode(symbols, step->codes.middle + at, step->codes.reach + at, count, levels) &&
+            !read_values(symbols, count, step->codes.shift + at, &raw, levels))
             return EDGE_BAD_STREAM;
         memset(levels + count, 0, (plan->stride - count) * sizeof *levels);
         symbols += count;

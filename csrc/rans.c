@@ -74,16 +74,18 @@ size_t edge_rans_put(const uint16_t *codes, size_t count, const struct edge_rans
     return EDGE_LANES_BYTES + words;
 }
 
-static inline uint32_t take(uint32_t state, uint16_t *code, const struct edge_rans_symbol *symbols,
-                            const uint8_t *slots, const uint8_t **at)
+/* Without a branch, too. */
+static inline uint32_t take(uint32_t state, uint16_t *restrict code, const struct edge_rans_symbol *restrict symbols,
+                            const uint8_t *restrict slots, const uint8_t *restrict *at)
 {
-    uint32_t table = *code / EDGE_SYMBOLS, slot = state % EDGE_SLOTS;
-    uint32_t found = table * EDGE_SYMBOLS + slots[table * EDGE_SLOTS + slot];
+    uint32_t table = *code & ~(EDGE_SYMBOLS - 1u), slot = state % EDGE_SLOTS;
+    uint32_t found = table | slots[table * (EDGE_SLOTS / EDGE_SYMBOLS) + slot];
+    const struct edge_rans_symbol *symbol = symbols + found;
     *code = (uint16_t)found;
-    state = (EDGE_SLOTS - symbols[found].others) * (state >> EDGE_SLOT_BITS) + slot - symbols[found].start;
-    uint32_t enters = state < EDGE_STATE_FLOOR;
+    state = (EDGE_SLOTS - symbol->others) * (state >> EDGE_SLOT_BITS) + slot - symbol->start;
+    int enters = state < EDGE_STATE_FLOOR;
     uint32_t refilled = state << 16 | edge_load16(*at);
-    *at += 2 * enters;
+    *at += enters ? 2 : 0;
     return enters ? refilled : state;
 }
 

@@ -131,20 +131,30 @@ AVX2 void edge_dequantise_avx2(int16_t *values, const float *step, size_t count)
     }
 }
 
-AVX2 int32_t edge_code_avx2(const int16_t *levels, const uint16_t *middle, const int16_t *reach, uint16_t *out)
+AVX2 int32_t edge_code_avx2(const int16_t *levels, const uint16_t *middle, const int16_t *reach, size_t count,
+                            uint16_t *out)
 {
-    __m256i values = load(levels);
-    __m256i beyond = _mm256_cmpgt_epi16(_mm256_abs_epi16(values), load(reach));
-    _mm256_storeu_si256((__m256i *)out, _mm256_add_epi16(values, load((const int16_t *)middle)));
+    __m256i beyond = _mm256_setzero_si256();
+    for (size_t d = 0; d < count; d += 16) {
+        __m256i values = load(levels + d);
+        beyond = _mm256_or_si256(beyond, _mm256_cmpgt_epi16(_mm256_abs_epi16(values), load(reach + d)));
+        __m256i symbols = _mm256_add_epi16(values, load((const int16_t *)middle + d));
+        _mm256_storeu_si256((__m256i *)(out + d), symbols);
+    }
     return !_mm256_testz_si256(beyond, beyond);
 }
 
-AVX2 int32_t edge_uncode_avx2(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, int16_t *levels)
+AVX2 int32_t edge_uncode_avx2(const uint16_t *symbols, const uint16_t *middle, const int16_t *reach, size_t count,
+                              int16_t *levels)
 {
-    __m256i values = _mm256_sub_epi16(load((const int16_t *)symbols), load((const int16_t *)middle));
-    __m256i beyond = _mm256_or_si256(_mm256_cmpgt_epi16(values, _mm256_set1_epi16(15)),
-                                     _mm256_srai_epi16(load(reach), 15));
-    _mm256_storeu_si256((__m256i *)levels, values);
+    const __m256i largest = _mm256_set1_epi16(15);
+    __m256i beyond = _mm256_setzero_si256();
+    for (size_t d = 0; d < count; d += 16) {
+        __m256i values = _mm256_sub_epi16(load((const int16_t *)symbols + d), load((const int16_t *)middle + d));
+        __m256i sent = _mm256_or_si256(_mm256_cmpgt_epi16(values, largest), load(reach + d));
+        beyond = _mm256_or_si256(beyond, _mm256_srai_epi16(sent, 15));
+        _mm256_storeu_si256((__m256i *)(levels + d), values);
+    }
     return !_mm256_testz_si256(beyond, beyond);
 }
 
