@@ -73,7 +73,7 @@ def _open(options: argparse.Namespace, scratch: Path) -> Network:
 
 
 def _write(options: argparse.Namespace, network: Network) -> dict[str, object]:
-    from exporters.calibrate import calibrate
+    from exporters.calibration.calibrate import calibrate
     from exporters.cli_bundle import report
     from exporters.cli_validate import rows
     from exporters.split.bundle import write_split

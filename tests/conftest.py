@@ -83,7 +83,7 @@ def split_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def _tables(folder: Path, prefix: ModelSpec, suffix: ModelSpec) -> bytes:
     """The feature codec's tables of a cut, calibrated on noise of several colours."""
-    from exporters.calibrate import calibrate
+    from exporters.calibration.calibrate import calibrate
 
     noise = np.random.default_rng(0).integers(0, 256, (16, FRAME, FRAME, 3))
     photos = (noise * np.random.default_rng(1).random((16, 1, 1, 3))).astype(np.uint8)

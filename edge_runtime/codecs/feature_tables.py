@@ -203,7 +203,7 @@ def _check_ranges(plan: FeaturePlan, tables: FeatureTables) -> None:
         if np.abs(matrix.astype(np.int64)).sum(axis=1).max() > 65535:
             raise BundleError(f"tables: a row of {name} sums to more than 65535, calibrate again")
     if (plan.histograms.sum(axis=1, dtype=np.int64) != 1 << PROBABILITY_BITS).any():
-        raise BundleError("tables: a histogram does not sum to 4096, calibrate again")
+        raise BundleError("tables: a histogram does not sum to 1024, calibrate again")
     if plan.histograms.max() == 1 << PROBABILITY_BITS or plan.histograms[:RATIOS, -1].min() == 0:
         raise BundleError("tables: a histogram has one certain symbol or no escape, calibrate again")
     if plan.histograms[RATIOS:, LANES:].any() or plan.histograms[RATIOS:, :LANES].min() == 0:

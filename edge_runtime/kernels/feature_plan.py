@@ -38,7 +38,7 @@ class FeaturePlan:
 
     mean, scale, unscale float32[C]; basis int16[block, block], rows are the orthonormal transform in units of 2^-14;
     forward int16[C, C] maps channels to components, rows sum to at most 65535 in magnitude; inverse int16[C, C] maps
-    components back in units of 2^-14; histograms uint16[n, 32], each summing to 4096. With `activity`, each block has
+    components back in units of 2^-14; histograms uint16[n, 32], each summing to 1024. With `activity`, each block has
     a class of its own that says whether its coefficients are smaller or larger than expected.
     """
 

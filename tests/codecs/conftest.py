@@ -20,5 +20,5 @@ def picture() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def tables() -> bytes:
-    """Tables that `exporters.calibrate` made of smooth synthetic maps [5, 14, 14], half of whose blocks are quiet."""
+    """Tables that `exporters.calibration` made of smooth synthetic maps [5, 14, 14], half of whose blocks are quiet."""
     return (Path(__file__).parent / "golden" / "features-v1.tables").read_bytes()

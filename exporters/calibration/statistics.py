@@ -21,7 +21,8 @@ SAMPLED = np.arange(4, QUALITIES, 8)
 """Qualities at which symbols are counted; histograms are by expected magnitude, so others share them."""
 MOST_MAPS = 64
 PRIOR_COUNT = 64.0
-HEADER_BYTES = 12 + 4 * LANES
+FIXED_BYTES = 9 + 4 * LANES
+"""Header and the coder's states."""
 SLOTS = 1 << PROBABILITY_BITS
 
 
@@ -58,7 +59,7 @@ def gather_statistics(tables: Tables, maps: NDArray[np.float32]) -> Statistics:
     found = [(_histograms(count), count) for count in counts]
     sizes = [_bytes(histograms, count) / len(chosen) for histograms, count in found]
     activity = bool(tables.plan.frequencies > 1 and sizes[1].sum() < sizes[0].sum())
-    return Statistics(activity, found[activity][0], levels, _interpolate(sizes[activity] + HEADER_BYTES, 1))
+    return Statistics(activity, found[activity][0], levels, _interpolate(sizes[activity] + FIXED_BYTES, 1))
 
 
 def _block_sums(coder: FeatureCoder, tables: Tables, maps: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -84,7 +85,7 @@ def _count(
             classes = np.full(tables.plan.blocks, 2)
             if levels is not None:
                 classes = activity_classes(quantised, int(levels[quality]))
-                np.add.at(symbols[i], (step.activity_table, classes), 1)
+                symbols[i, step.activity_table] += np.bincount(classes, minlength=SYMBOLS)
             values, ratios = flatten(quantised, classes, step)
             table, shift = split_ratios(ratios)
             high = (values + ((1 << shift) >> 1)) >> shift
@@ -121,7 +122,7 @@ def _classes() -> U16:
 
 
 def normalise(weights: NDArray[np.float64], least: int = 0) -> U16:
-    """Whole shares of 4096. What is too rare for a share gets ``least`` where it occurs at all: the escape codes it."""
+    """Whole shares of 1024. What is too rare for a share gets ``least`` where it occurs at all: the escape codes it."""
     shares = np.rint(weights / weights.sum() * SLOTS).astype(np.int64)
     shares[(shares == 0) & (weights > 0)] = least
     if not least:
@@ -130,7 +131,8 @@ def normalise(weights: NDArray[np.float64], least: int = 0) -> U16:
     shares[largest] += SLOTS - shares.sum()
     if shares[largest] == SLOTS:
         shares[largest], shares[largest - 1] = SLOTS - 1, 1
-    return shares.astype(np.uint16)
+    stored: U16 = shares.astype(np.uint16)
+    return stored
 
 
 def _bytes(histograms: U16, count: _Count) -> NDArray[np.float64]:
@@ -144,4 +146,5 @@ def _bytes(histograms: U16, count: _Count) -> NDArray[np.float64]:
 def _interpolate(values: NDArray[np.float64], unit: float) -> NDArray[np.uint32]:
     """From the sampled qualities to all, straight in the logarithm."""
     logarithms = np.interp(np.arange(QUALITIES), SAMPLED, np.log(values + 1e-3))
-    return np.rint(unit * np.exp(logarithms)).astype(np.uint32)
+    counted: NDArray[np.uint32] = np.rint(unit * np.exp(logarithms)).astype(np.uint32)
+    return counted

@@ -16,10 +16,10 @@ import numpy as np
 from edge_runtime.codecs.feature_tables import VERSION, FeatureTables, Tables
 from edge_runtime.errors import ArgumentError
 from edge_runtime.kernels.feature_plan import zigzag
-from exporters.feature_statistics import Statistics, dummy_statistics, gather_statistics
-from exporters.feature_transform import ChannelTransform, channel_transform, quantised_basis
-from exporters.rate_table import rate_table
-from exporters.sensitivity import measure
+from exporters.calibration.rates import rate_table
+from exporters.calibration.sensitivity import measure
+from exporters.calibration.statistics import Statistics, dummy_statistics, gather_statistics
+from exporters.calibration.transform import ChannelTransform, channel_transform, quantised_basis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +49,8 @@ def calibrate(
     """
     if len(photos) < LEAST_PHOTOS:
         raise ArgumentError(f"photos: {len(photos)} are too few to calibrate on, give at least {LEAST_PHOTOS}")
-    images = (photos.transpose(0, 3, 1, 2).astype(np.float32) - np.float32(mean)[:, None, None]) / np.float32(std)[
-        :, None, None
-    ]
+    pixels = photos.transpose(0, 3, 1, 2).astype(np.float32)
+    images = (pixels - np.array(mean, np.float32)[:, None, None]) / np.array(std, np.float32)[:, None, None]
     head, tail = _session(prefix), _session(suffix)
     maps = np.concatenate([_as_maps(head(images[i : i + BATCH])) for i in range(0, len(images), BATCH)])
     flat = len(head(images[:1]).shape) == 2
@@ -79,7 +78,7 @@ def choose_block(height: int, width: int) -> int:
 def dct_basis(block: int) -> NDArray[np.float64]:
     """Orthonormal DCT-II, rows are frequencies."""
     frequency, position = np.arange(block)[:, None], np.arange(block)[None]
-    basis = np.sqrt(2 / block) * np.cos(np.pi * (2 * position + 1) * frequency / (2 * block))
+    basis: NDArray[np.float64] = np.sqrt(2 / block) * np.cos(np.pi * (2 * position + 1) * frequency / (2 * block))
     basis[0] /= np.sqrt(2)
     return basis
 
@@ -95,7 +94,12 @@ def _session(path: Path) -> Run:
     options.log_severity_level = 3
     session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: np.ascontiguousarray(batch)})[0]  # type: ignore[no-any-return]
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        outputs: list[NDArray[np.float32]] = session.run(None, {name: np.ascontiguousarray(batch)})
+        return outputs[0]
+
+    return run
 
 
 def _tables(

@@ -67,7 +67,8 @@ def measure(
 def _bands(block: int) -> NDArray[np.int64]:
     total = np.add.outer(np.arange(block), np.arange(block)).ravel()
     band = np.searchsorted(BANDS, total, side="right") - 1
-    return np.unique(band, return_inverse=True)[1]
+    numbered: NDArray[np.int64] = np.unique(band, return_inverse=True)[1]
+    return numbered
 
 
 def _wave(
@@ -79,7 +80,8 @@ def _wave(
     signs = rng.choice((-1.0, 1.0), (rows, columns, block * block)) * within
     grid = signs.reshape(rows, columns, block, block)
     wave = np.einsum("ki,rskl,lj->risj", basis, grid, basis).reshape(rows * block, columns * block)
-    return wave[: size[0], : size[1]].astype(np.float32)
+    inside: NDArray[np.float32] = wave[: size[0], : size[1]].astype(np.float32)
+    return inside
 
 
 def _changes(

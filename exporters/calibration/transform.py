@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from exporters.sensitivity import Sensitivity
+    from exporters.calibration.sensitivity import Sensitivity
 
 # Of the mean sensitivity; what the probes saw no effect of still gets some bits.
 FLOOR = 0.1
@@ -18,8 +18,8 @@ LARGEST_INPUT = 14000.0
 LARGEST_COMPONENT = 14000.0
 LARGEST_SUM = 65000.0
 UNIT = 1 << 14
-FINEST_DB = 56.0
-"""Signal over noise at quality 100, both in the metric of the answer."""
+FINEST, FINEST_DB = 100, 56.0
+"""The finest quality, and its signal over noise, both in the metric of the answer."""
 
 
 class ChannelTransform(NamedTuple):
@@ -38,7 +38,8 @@ class ChannelTransform(NamedTuple):
 
 def quantised_basis(basis: NDArray[np.float64]) -> NDArray[np.int16]:
     """An orthonormal basis in units of 2^-14."""
-    return np.rint(basis * UNIT).astype(np.int16)
+    quantised: NDArray[np.int16] = np.rint(basis * UNIT).astype(np.int16)
+    return quantised
 
 
 def channel_transform(
@@ -53,13 +54,13 @@ def channel_transform(
     coefficients *= scale[:, None, None]
     grams = sensitivity.grams / np.outer(scale, scale)
     forward = _forward(coefficients, grams, sensitivity.band, scale)
-    inverse = np.linalg.inv(forward.astype(np.float64))
+    backward = np.linalg.inv(forward.astype(np.float64))
     components = np.einsum("dc,nckb->ndkb", forward.astype(np.float64), coefficients, optimize=True)
-    weights = _weights(inverse, grams, sensitivity.band)
+    weights = _weights(backward, grams, sensitivity.band)
     step_exponent = _steps(components, weights)
     gain = np.ceil(8 * np.log2(np.maximum(np.abs(components).max(axis=(0, 2, 3)), 1) / LARGEST_COMPONENT))
     restored = np.abs(coefficients).max(axis=(0, 2, 3))
-    inverse, back = _inverse(inverse * 2.0 ** (gain / 8), restored)
+    inverse, back = _inverse(backward * 2.0 ** (gain / 8), restored)
     magnitude = np.abs(components).mean(axis=(0, 3)).T  # [K, D]
     return ChannelTransform(
         block=block,
@@ -90,7 +91,8 @@ def _input_scale(centred: NDArray[np.float64], coefficients: NDArray[np.float64]
     by_value = LARGEST_INPUT / np.maximum(np.abs(centred).max(axis=(0, 2, 3)), 1e-6)
     by_coefficient = LARGEST_COEFFICIENT / np.maximum(np.abs(coefficients).max(axis=(0, 2, 3)), 1e-6)
     # Rounded as it will be stored: everything after works on these very numbers.
-    return np.minimum(by_value, by_coefficient).astype(np.float32).astype(np.float64)
+    stored: NDArray[np.float64] = np.minimum(by_value, by_coefficient).astype(np.float32).astype(np.float64)
+    return stored
 
 
 def _forward(
@@ -109,7 +111,8 @@ def _forward(
     _, rotation = np.linalg.eigh(root @ covariance @ root)
     exact = rotation[:, ::-1].T @ root
     factor = np.minimum(LARGEST_SUM / np.abs(exact).sum(axis=1), 32767 / np.abs(exact).max(axis=1))
-    return np.rint(exact * factor[:, None]).astype(np.int16)
+    rows: NDArray[np.int16] = np.rint(exact * factor[:, None]).astype(np.int16)
+    return rows
 
 
 def _weights(
@@ -119,14 +122,16 @@ def _weights(
     energy = np.stack([np.einsum("cd,ce,ed->d", inverse, gram, inverse, optimize=True) for gram in grams])
     usual = np.einsum("k,kd->d", np.bincount(band) / len(band), energy)
     # No band of a component is taken to matter much less than the component does.
-    return np.sqrt((1 - FLOOR) * energy + FLOOR * usual)[band]
+    weights: NDArray[np.float64] = np.sqrt((1 - FLOOR) * energy + FLOOR * usual)[band]
+    return weights
 
 
 def _steps(components: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """Step exponents [K, C] at quality 0, in eighths of octaves: equal noise in the metric of the answer."""
     signal = ((components * weights.T[None, :, :, None]) ** 2).mean()
     unit = np.sqrt(12 * signal / 10 ** (FINEST_DB / 10))
-    return np.rint(8 * np.log2(unit / np.maximum(weights, 1e-30))).astype(np.int64) + 100
+    exponents: NDArray[np.int64] = np.rint(8 * np.log2(unit / np.maximum(weights, 1e-30))).astype(np.int64)
+    return exponents + FINEST
 
 
 def _inverse(exact: NDArray[np.float64], largest: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.float64]]:

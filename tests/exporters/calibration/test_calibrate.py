@@ -7,7 +7,7 @@ import pytest
 
 from edge_runtime.codecs.feature_tables import Tables
 from edge_runtime.codecs.features import FeatureCodec
-from exporters.calibrate import calibrate_maps, choose_block, dct_basis
+from exporters.calibration.calibrate import calibrate_maps, choose_block, dct_basis
 
 # How much each of four channels, alike in all else, moves the logits.
 IMPORTANCE = np.array([8.0, 2.0, 1.0, 0.5])
