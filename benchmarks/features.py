@@ -165,7 +165,7 @@ class Race:
     def _write(self) -> None:
         machine = fingerprint()
         machine["packages"] |= {name: version(name) for name in PACKAGES}
-        head = json.dumps({"machine": machine, "summary": summarise(self.rows)}, indent=1, ensure_ascii=False)
+        head = json.dumps({"machine": machine, **summarise(self.rows)}, indent=1, ensure_ascii=False)
         rows = ",\n".join(f"  {json.dumps(row)}" for row in self.rows)
         self._path.write_text(f'{head[:-2]},\n "rows": [\n{rows}\n ]\n}}\n', encoding="utf-8")
 
