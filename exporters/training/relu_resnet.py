@@ -44,7 +44,7 @@ class ReluResnet:
     From labels alone, nine thousand photos are too few for a network without pretrained weights.
     """
 
-    def __init__(self, classes: int, epochs: int = 24) -> None:
+    def __init__(self, classes: int, epochs: int = 18) -> None:
         self.model = Student(classes)
         self.schedule = Schedule(epochs=epochs, batch=64, learning_rate=2e-3, weight_decay=0.05)
         self.teacher = lite.efficientnet_lite(0).to(device()).eval().requires_grad_(False)

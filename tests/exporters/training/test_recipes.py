@@ -68,6 +68,17 @@ def test_server_vit_steps(photos: Photos, deit_weights: Path) -> None:
     _evaluate(recipe, photos)
 
 
+def test_relu_resnet_steps_at_every_size(photos: Photos) -> None:
+    """Small pictures first, whole ones last; the layer towards the teacher learns too but is no part of the network."""
+    from exporters.training.relu_resnet import ReluResnet
+
+    recipe = ReluResnet(3)
+    for progress in (0.1, 0.7, 0.9):
+        _step(recipe, photos, progress)
+    assert recipe.model.to_teacher.weight.grad is not None
+    _evaluate(recipe, photos)
+
+
 def test_patch_tolerance_learns_without_touching_statistics(photos: Photos) -> None:
     """One's own network trains with its batch-norm statistics frozen, and its saved keys are its own."""
     network = nn.Sequential(nn.Conv2d(3, 4, 16, 16), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
