@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Times: TypeAlias = "dict[tuple[str, int], NDArray[np.float64]]"
 ROUNDS = 5
+BATCH = 25
 
 
 class Sent(NamedTuple):
@@ -69,10 +70,11 @@ def within(codec: Codec, features: Map, budgets: Sequence[int]) -> list[Sent]:
         return Sent(encoded[index], partial(codec.encode, features, codec.settings[index]), controlled=False)
 
     def own(budget: int) -> Sent:
-        data = codec.encode_within(features, budget)
+        setting = codec.choose(features, budget)
+        data = None if setting is None else codec.encode(features, setting)
         if data is None or len(data) > budget:
             return searched(budget)
-        return Sent(data, partial(codec.encode_within, features, budget), controlled=True)
+        return Sent(data, partial(codec.encode, features, setting), controlled=True)
 
     return [own(budget) for budget in budgets]
 
@@ -84,11 +86,23 @@ def outcomes(
     found = {}
     for codec in codecs:
         sent = [within(codec, one, budgets) for one in features]
+        # Budgets beyond a codec's finest setting get the same bytes: decoded and answered once.
+        distinct = list(dict.fromkeys((photo, one.data) for photo, chosen in enumerate(sent) for one in chosen))
+        answered = dict(zip(distinct, answers(split, codec, [data for _, data in distinct]), strict=True))
         for budget, chosen in zip(budgets, zip(*sent, strict=True), strict=True):
-            decoded = np.stack([decode(split, codec, one.data) for one in chosen])
             sizes = np.array([len(one.data) for one in chosen])
             controlled = np.array([one.controlled for one in chosen])
-            found[codec.name, budget] = Outcome(sizes, split.suffix(decoded).argmax(axis=1), controlled)
+            labels = np.array([answered[photo, one.data] for photo, one in enumerate(chosen)])
+            found[codec.name, budget] = Outcome(sizes, labels, controlled)
+    return found
+
+
+def answers(split: Split, codec: Codec, payloads: Sequence[bytes]) -> list[int]:
+    """What the network makes of each payload."""
+    found: list[int] = []
+    for first in range(0, len(payloads), BATCH):
+        decoded = np.stack([decode(split, codec, data) for data in payloads[first : first + BATCH]])
+        found += split.suffix(decoded).argmax(axis=1).tolist()
     return found
 
 

@@ -50,8 +50,8 @@ class Codec(ABC):
     def decode(self, data: bytes) -> Map:
         """Undo ``encode``, up to its error."""
 
-    def encode_within(self, features: Map, budget: int) -> bytes | None:
-        """What the codec's own rate control makes of ``budget`` bytes; None where it has none."""
+    def choose(self, features: Map, budget: int) -> Any | None:
+        """The setting that the codec's own rate control takes for ``budget`` bytes; None where it has none."""
         del features, budget
         return None
 
@@ -75,9 +75,11 @@ class FeatureFormat(Codec):
         """The decoded map."""
         return np.asarray(self._codec.decode(data), np.float32)
 
-    def encode_within(self, features: Map, budget: int) -> bytes:
-        """One look-up of the rate table and one correction."""
-        return bytes(self._codec.encode_within(features, budget))
+    def choose(self, features: Map, budget: int) -> int:
+        """The quality of what `FeatureCodec.encode_within` makes."""
+        from edge_runtime.codecs.features import inspect
+
+        return int(inspect(self._codec.encode_within(features, budget))["quality"])
 
 
 class Uniform(Codec):

@@ -84,6 +84,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="written by `edge-export split`")
     parser.add_argument("--data", type=Path, help="labelled photos: folder or tar")
+    parser.add_argument("--name", help="what the results call the network (default: as the bundle does)")
     parser.add_argument("--json", type=Path, required=True, help="results, kept and added to")
     parser.add_argument("--cuts", nargs="+", help=f"names of cuts; {PHOTO!r} is the photo itself (default: all)")
     parser.add_argument("--codecs", nargs="+", help="whose accuracy to measure (default: all)")
@@ -110,7 +111,7 @@ class Race:
     def run(self, options: argparse.Namespace) -> None:
         """Accuracy of all cuts in several processes, then times, cut by cut, in this one."""
         bundle = Bundle.load(options.bundle)
-        network = bundle.manifest.splits[0].network
+        network = options.name or bundle.manifest.splits[0].network
         photos = labelled_photos(options.data, bundle.manifest, limit=options.photos)
         timed = frames(bundle, photos[:: max(1, len(photos) // options.timed)][: options.timed])
         jobs = [job_of(bundle.folder, cut, timed, options) for cut in options.cuts or cuts_of(bundle)]

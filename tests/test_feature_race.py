@@ -116,9 +116,10 @@ def test_own_rate_control_is_used_while_it_keeps_to_the_budget() -> None:
     class Controlled(rivals.Uniform):
         """Takes the coarsest setting for 500 bytes and more, the finest for fewer."""
 
-        def encode_within(self, features: np.ndarray, budget: int) -> bytes:
+        def choose(self, features: np.ndarray, budget: int) -> float:
             """What fits only where much is allowed."""
-            return self.encode(features, self.settings[0 if budget >= 500 else -1])
+            del features
+            return self.settings[0 if budget >= 500 else -1]
 
     codec = Controlled(SHAPES[0], "none", bytes, lambda data, _: data)
     features = feature_map(SHAPES[0])
