@@ -5,42 +5,7 @@
  * Built with the sanitizers it finds reads and writes out of bounds: each array is its own allocation, exactly as
  * large as the header says. Built for another CPU or run with another ISA, the same checksums show the same bytes.
  */
-#include "edge_kernels.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static uint64_t state;
-
-static uint32_t random_bits(void)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 32);
-}
-
-/* low..high */
-static size_t random_size(size_t low, size_t high)
-{
-    return low + random_bits() % (high - low + 1);
-}
-
-static void *allocate(size_t bytes)
-{
-    void *memory = malloc(bytes ? bytes : 1);
-    if (!memory)
-        abort();
-    return memory;
-}
-
-static void *random_bytes(size_t bytes)
-{
-    uint8_t *memory = allocate(bytes);
-    for (size_t i = 0; i < bytes; i++)
-        memory[i] = (uint8_t)random_bits();
-    return memory;
-}
+#include "fuzz.h"
 
 /* One time in four any bits at all, NaN and infinity included; otherwise 0..1, many ties and zeros. */
 static float *random_floats(size_t count)
@@ -49,23 +14,11 @@ static float *random_floats(size_t count)
         return random_bytes(count * sizeof(float));
     float *values = allocate(count * sizeof *values);
     uint32_t levels = random_bits() % 2 ? 8 : 1u << 24;
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)(random_bits() % levels) / (float)(levels * (1u << random_bits() % 8));
+    for (size_t i = 0; i < count; i++) {
+        float level = (float)(random_bits() % levels);
+        values[i] = level / (float)(levels * (1u << random_bits() % 8));
+    }
     return values;
-}
-
-static uint64_t mix(uint64_t checksum, const void *bytes, size_t count)
-{
-    for (const uint8_t *byte = bytes; count--; byte++)
-        checksum = (checksum ^ *byte) * 0x100000001B3u;
-    return checksum;
-}
-
-/* The answer, and the output it speaks of: what a refused call left behind is unspecified. */
-static uint64_t mix_result(uint64_t checksum, int32_t result, const void *out, size_t bytes)
-{
-    checksum = mix(checksum, &result, sizeof result);
-    return result < 0 ? checksum : mix(checksum, out, bytes);
 }
 
 static uint64_t fuzz_entropy(uint64_t checksum)
@@ -79,8 +32,6 @@ static uint64_t fuzz_entropy(uint64_t checksum)
     int32_t label = edge_uncertainty(logits, classes, &uncertainty);
     checksum = mix_result(checksum, label, &uncertainty, sizeof uncertainty);
     checksum = mix_result(checksum, edge_softmax(logits, classes, out), out, classes * sizeof *out);
-    free(logits);
-    free(out);
     return checksum;
 }
 
@@ -94,9 +45,6 @@ static uint64_t fuzz_attention(uint64_t checksum)
     checksum = mix_result(checksum, status, scores, (tokens - 1) * sizeof *scores);
     status = edge_rollout(attention, layers, heads, tokens, scratch, scores);
     checksum = mix_result(checksum, status, scores, (tokens - 1) * sizeof *scores);
-    free(attention);
-    free(scores);
-    free(scratch);
     return checksum;
 }
 
@@ -113,8 +61,6 @@ static uint64_t fuzz_selection(uint64_t checksum)
                                    : edge_select_sum(scores, count, delta, rule == 4, out);
         checksum = mix_result(checksum, kept, out, kept < 0 ? 0 : (size_t)kept * sizeof *out);
     }
-    free(scores);
-    free(out);
     return checksum;
 }
 
@@ -137,11 +83,6 @@ static uint64_t fuzz_patches(uint64_t checksum)
     checksum = mix_result(checksum, number, unpacked, number < 0 ? 0 : (size_t)number * sizeof *unpacked);
     status = edge_pack_bitmap(indices, k, count, bitmap);
     checksum = mix_result(checksum, status, bitmap, (count + 7) / 8);
-    free(image);
-    free(patches);
-    free(bitmap);
-    free(indices);
-    free(unpacked);
     return checksum;
 }
 
@@ -166,24 +107,19 @@ static uint64_t fuzz_image(uint64_t checksum)
     float *table = random_floats(768), *planes = allocate(height * width * 3 * sizeof *planes);
     edge_normalise(image, height * width, table, planes);
     checksum = mix(checksum, planes, height * width * 3 * sizeof *planes);
-    free(image);
-    free(bounds);
-    free(weights);
-    free(wide);
-    free(tall);
-    free(table);
-    free(planes);
     return checksum;
 }
 
 static uint64_t fuzz_gate(uint64_t checksum)
 {
-    struct edge_gate_plan plan = {
-        .classes = random_size(1, 30), .heads = random_size(1, 3), .patch = random_bits() % 2 ? 16 : 3,
-        .eta = random_size(0, 40) / 10.0, .delta = random_size(0, 100) / 100.0,
-        .measure = (int32_t)random_size(0, 2), .rule = (int32_t)random_size(0, 2),
-        .include_crossing = (int32_t)random_size(0, 1),
-    };
+    struct edge_gate_plan plan = {.classes = random_size(1, 30)};
+    plan.heads = random_size(1, 3);
+    plan.patch = random_bits() % 2 ? 16 : 3;
+    plan.eta = random_size(0, 40) / 10.0;
+    plan.delta = random_size(0, 100) / 100.0;
+    plan.measure = (int32_t)random_size(0, 2);
+    plan.rule = (int32_t)random_size(0, 2);
+    plan.include_crossing = (int32_t)random_size(0, 1);
     plan.height = plan.patch * random_size(1, 5);
     plan.width = plan.patch * random_size(1, 5);
     size_t count = (plan.height / plan.patch) * (plan.width / plan.patch);
@@ -200,27 +136,14 @@ static uint64_t fuzz_gate(uint64_t checksum)
     int32_t kept = edge_gate(&plan, logits, attention, image, &buffers, &outcome);
     checksum = mix_result(checksum, kept, &outcome, sizeof outcome);
     checksum = mix_result(checksum, kept, buffers.patches, kept < 0 ? 0 : (size_t)kept * each);
-    free(logits);
-    free(attention);
-    free(image);
-    free(buffers.scores);
-    free(buffers.indices);
-    free(buffers.bitmap);
-    free(buffers.patches);
     return checksum;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 3) {
-        fprintf(stderr, "usage: %s SEED ROUNDS [ISA]\n", argv[0]);
-        return 2;
-    }
-    edge_dispatch_init();
-    if (argc > 3 && edge_dispatch_use(argv[3]) < 0) {
-        fprintf(stderr, "%s: this CPU or build has no %s\n", argv[0], argv[3]);
-        return 3;
-    }
+    int refused = fuzz_begin(argc, argv);
+    if (refused)
+        return refused;
     static const struct {
         const char *name;
         uint64_t (*fuzz)(uint64_t);
@@ -228,12 +151,7 @@ int main(int argc, char **argv)
         {"attention", fuzz_attention}, {"entropy", fuzz_entropy}, {"gate", fuzz_gate},
         {"image", fuzz_image},         {"patches", fuzz_patches}, {"selection", fuzz_selection},
     };
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-        uint64_t checksum = 0xCBF29CE484222325u;
-        state = strtoull(argv[1], NULL, 10);
-        for (unsigned long round = strtoul(argv[2], NULL, 10); round > 0; round--)
-            checksum = families[f].fuzz(checksum);
-        printf("%-10s %016" PRIx64 "\n", families[f].name, checksum);
-    }
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        printf("%-10s %016" PRIx64 "\n", families[f].name, fuzz_rounds(argv, families[f].fuzz));
     return 0;
 }
