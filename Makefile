@@ -5,7 +5,7 @@ DEMO := .venv-demo
 PHOTOS ?=
 BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz benchmark bench-features clean
+.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -21,11 +21,18 @@ check: $(DEV)/installed
 	$(DEV)/bin/mypy
 
 # Decoders and kernels under ASan and UBSan on random bytes; plain gcc is enough.
-fuzz:
+fuzz: build/fuzz_kernels build/fuzz_features
+	build/fuzz_kernels 1 20000
+	build/fuzz_features 1 5000
+
+# Two million changed streams through each of the decoders of features and of values.
+fuzz-features: build/fuzz_features
+	build/fuzz_features 2 125000
+
+build/fuzz_%: csrc/fuzz/fuzz_%.c $(wildcard csrc/*.c csrc/x86/*.c csrc/*.h csrc/*/*.h)
 	mkdir -p build
 	$(CC) -std=c11 -O1 -g -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -fsanitize=address,undefined \
-		-fno-sanitize-recover=all -Icsrc csrc/*.c csrc/x86/*.c csrc/fuzz/fuzz_kernels.c -o build/fuzz_kernels
-	build/fuzz_kernels 1 20000
+		-fno-sanitize-recover=all -Icsrc $(filter %.c,$^) -o $@
 
 benchmark: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/kernels.py --json benchmarks/results/kernels.json
