@@ -77,8 +77,8 @@ struct edge_rans_symbol {
     uint16_t start, others;
 };
 
-/* One cut of a network (docs/formats/features.md). `stride` is the number of channels, rounded up to 16; what is
- * between them is zero. `even` is the block's side, rounded up to 2. */
+/* One cut of a network (docs/formats/features.md). `stride` is the number of channels, at most 4096, rounded up to 16;
+ * what is between them is zero. `even` is the block's side, rounded up to 2. */
 struct edge_feature_plan {
     size_t channels, height, width, block, stride;
     int32_t rectified, activity;

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_SHIFT = 16
 MAX_BLOCK = 8
+MAX_CHANNELS = 4096
+MAX_TABLES = 256
+BLOCK_CLASSES = 4
 MAX_ROW_SUM = 65535
 # A word and an escape with low bits, 16 + 20 + 16 bits, rounded up; and what a backend may write beyond the end.
 BYTES_PER_VALUE = 7
@@ -100,7 +103,10 @@ def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16) -> U8:
     if len(values) and not -MAX_VALUE <= int(values.min()) <= int(values.max()) <= MAX_VALUE:
         raise ArgumentError(f"values: {values[np.abs(values).argmax()]} is outside ±{MAX_VALUE}, divide them")
     out = np.empty(BYTES_BESIDE + BYTES_PER_VALUE * len(values), np.uint8)
-    return out[: dispatch.active.rans_encode(values, tables, shifts, histograms, out)]
+    size = dispatch.active.rans_encode(values, tables, shifts, histograms, out)
+    if size < 0:
+        raise ArgumentError(f"values: {len(out)} bytes do not hold {len(values)} values, code fewer at once")
+    return out[:size]
 
 
 def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16) -> I32:
@@ -142,7 +148,8 @@ def _check_symbols(tables: U8, shifts: U8, histograms: U16, count: int) -> None:
 def _check_plan(plan: FeaturePlan) -> None:
     """What keeps 32-bit sums of 16-bit products from overflowing, and states from dividing by zero."""
     checks.integer("plan.block", plan.block, 1, MAX_BLOCK)
-    for name, extent in (("channels", plan.channels), ("height", plan.height), ("width", plan.width)):
+    checks.integer("plan.channels", plan.channels, 1, MAX_CHANNELS)
+    for name, extent in (("height", plan.height), ("width", plan.width)):
         checks.integer(f"plan.{name}", extent, 1, 2**16 - 1)
     for name in ("mean", "scale", "unscale"):
         values = getattr(plan, name)
@@ -172,7 +179,9 @@ def _check_step(step: FeatureStep, plan: FeaturePlan) -> None:
     checks.array("step.step", step.step, _F32, grid)
     checks.array("step.ratio", step.ratio, _U8, grid)
     checks.integer("step.level", step.level, 0, 2**32 - 1)
-    checks.integer("step.activity_table", step.activity_table, 0, len(plan.histograms) - 1)
+    checks.integer("step.activity_table", step.activity_table, 0, min(len(plan.histograms), MAX_TABLES) - 1)
+    if plan.activity and not plan.histograms[step.activity_table, :BLOCK_CLASSES].all():
+        raise ArgumentError(f"step.activity_table: histogram {step.activity_table} lacks a block class, take another")
     if int(step.extent.max()) > plan.channels or int(step.extent[0]) == 0:
         raise ArgumentError(f"step.extent: outside 0..{plan.channels}, or 0 for the lowest frequency")
     if int(step.ratio.max()) > LARGEST_RATIO:

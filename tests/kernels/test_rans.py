@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge_runtime import kernels
 from edge_runtime.errors import ArgumentError, PayloadError
 from edge_runtime.kernels.feature_plan import PROBABILITY_BITS
+from edge_runtime.kernels.interface import Status
 
 SLOTS = 1 << PROBABILITY_BITS
 
@@ -124,3 +125,10 @@ def test_lengths_must_agree():
     """One table and one shift a value."""
     with pytest.raises(ArgumentError, match=r"^tables: shape is \(3,\), need \(4\)"):
         kernels.rans_encode(**{**spoiled("shifts", 0), "tables": np.zeros(3, np.uint8)})
+
+
+def test_a_backend_without_room_is_an_error(monkeypatch):
+    """A status is never taken for a length."""
+    monkeypatch.setattr(kernels.dispatch.active, "rans_encode", lambda *_: Status.BAD_SIZE)
+    with pytest.raises(ArgumentError, match=r"^values: \d+ bytes do not hold 4 values"):
+        kernels.rans_encode(**spoiled("shifts", 0))
