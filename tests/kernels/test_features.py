@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +14,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_runtime import kernels
+from edge_runtime.codecs.feature_tables import Tables
 from edge_runtime.errors import ArgumentError, PayloadError
 from edge_runtime.kernels.feature_plan import PROBABILITY_BITS, RATIOS
 from edge_runtime.kernels.reference_features import FeatureCoder as Oracle
 
 ACTIVITY_TABLES = 13
 SLOTS = 1 << PROBABILITY_BITS
+GOLDEN = Path(__file__).parents[1] / "codecs" / "golden" / "features-v1.tables"
+MAPS_PER_PLAN = 125
+# Sides of maps and blocks; channels around the widths of vectors.
+SHAPES = [
+    ((1, 3, 2), 1),
+    ((5, 9, 9), 4),
+    ((16, 8, 8), 8),
+    ((17, 7, 12), 7),
+    ((24, 11, 5), 3),
+    ((33, 5, 4), 2),
+    ((40, 6, 3), 4),
+]
 
 
 def matrix(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -141,6 +158,76 @@ def test_foreign_bytes_are_refused_or_decoded_alike(everywhere, plan, seed, cut,
     assert shape == found.shape if isinstance(found, np.ndarray) else "no stream of these tables" in found
 
 
+@contextmanager
+def native_with(isa: str):
+    """Native kernels with one instruction set; skips where this CPU lacks it."""
+    native = importlib.import_module("edge_runtime.kernels.native")
+    best = native.info().isa
+    if not native.use_isa(isa):
+        pytest.skip(f"this CPU has no {isa}")
+    try:
+        with kernels.use("native"):
+            yield
+    finally:
+        native.use_isa(best)
+
+
+def golden_coding() -> tuple[kernels.FeaturePlan, list[kernels.FeatureStep]]:
+    """The golden tables at ten qualities."""
+    tables = Tables(GOLDEN.read_bytes())
+    return tables.plan, [tables.step(quality) for quality in range(0, 101, 11)]
+
+
+def random_coding(number: int) -> tuple[kernels.FeaturePlan, list[kernels.FeatureStep]]:
+    """Random tables of one of the shapes, and ten steps."""
+    shape, block = SHAPES[number]
+    plan = make_plan(number, shape, block, activity=number % 3 > 0, rectified=number % 2 > 0)
+    return plan, [make_step(seed, plan) for seed in range(10)]
+
+
+def coded_maps(coding: tuple[kernels.FeaturePlan, list[kernels.FeatureStep]]) -> list[tuple[bytes, bytes]]:
+    """Bytes of seeded maps, and of what they decode to, all by one coder of the backend in use."""
+    plan, steps = coding
+    coder = kernels.FeatureCoder(plan)
+    out = np.empty(coder.largest, np.uint8)
+    coded = []
+    for seed in range(MAPS_PER_PLAN):
+        step = steps[seed % len(steps)]
+        coder.transform(make_map(seed, (plan.channels, plan.height, plan.width)))
+        data = out[: coder.encode(step, out)]
+        coded.append((data.tobytes(), coder.decode(step, data).tobytes()))
+    return coded
+
+
+CODINGS = {"golden": golden_coding} | {f"{shape}": partial(random_coding, i) for i, (shape, _) in enumerate(SHAPES)}
+
+
+@pytest.fixture(scope="module", params=CODINGS)
+def coding(request):
+    """Tables and steps, and what the reference makes of their maps."""
+    made = CODINGS[request.param]()
+    with kernels.use("reference"):
+        return made, coded_maps(made)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512"])
+def test_a_thousand_maps_native(coding, isa):
+    """Every instruction set writes the bytes and reads the values of the reference."""
+    made, expected = coding
+    with native_with(isa):
+        assert expected == coded_maps(made)
+
+
+@pytest.mark.long
+def test_a_thousand_maps_jit(coding):
+    """Numba writes the bytes and reads the values of the reference."""
+    pytest.importorskip("numba")
+    made, expected = coding
+    with kernels.use("jit"):
+        assert expected == coded_maps(made)
+
+
 @pytest.mark.usefixtures("each_backend")
 def test_one_map_at_many_steps():
     """A map is taken in once; more steps than a coder remembers follow, and the first again."""
@@ -206,6 +293,7 @@ def test_too_little_room():
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
+        ("channels", 4097, r"plan\.channels: 4097 is outside 1\.\.4096"),
         ("block", 9, r"plan\.block: 9 is outside 1\.\.8"),
         ("mean", np.full(2, np.nan, np.float32), r"plan\.mean: holds NaN"),
         ("scale", np.zeros(3, np.float32), r"plan\.scale: shape is \(3,\), need \(2\)"),
@@ -229,6 +317,7 @@ def test_plans_that_could_overflow(name, value, said):
         ("ratio", np.full((4, 2), 64, np.uint8), r"step\.ratio: 64 is outside 0\.\.63"),
         ("inverse", np.full((4, 2), np.inf, np.float32), "step: a step is not finite"),
         ("activity_table", 41, r"step\.activity_table: 41 is outside 0\.\.40"),
+        ("activity_table", 0, r"step\.activity_table: histogram 0 lacks a block class"),
     ],
 )
 def test_steps_that_leave_the_tables(name, value, said):
