@@ -5,7 +5,7 @@ DEMO := .venv-demo
 PHOTOS ?=
 BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features clean
+.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -41,6 +41,14 @@ benchmark: $(DEV)/installed
 bench-features: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/features.py --json benchmarks/results/features.json --picture docs/pictures \
 		$(if $(BUNDLE),--bundle $(BUNDLE) --data $(PHOTOS))
+
+# The feature coder's stages one by one, with the flags of the extension; needs no Python.
+bench-stages:
+	mkdir -p build
+	$(CC) -std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Wno-psabi -Icsrc csrc/*.c csrc/x86/*.c \
+		csrc/bench/*.c -lm -o build/bench_features
+	build/bench_features > build/stages.json
+	mv build/stages.json benchmarks/results/stages.json
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so

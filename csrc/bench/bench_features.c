@@ -1,0 +1,197 @@
+/* How far each stage of the feature coder is from a memcpy that reads and writes as many bytes, and the transforms
+ * from the arithmetic limit. Prints JSON; all figures are ratios of processor times, measured in turns. */
+#define _POSIX_C_SOURCE 199309L
+
+#include "limits.h"
+#include "scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROUNDS 41
+#define MOST_TRIES 5
+/* Two tries agree when no median of theirs is further apart. */
+#define AGREEMENT 0.1
+/* A sample is as many calls as take so long, in seconds. */
+#define SAMPLE 3e-5
+
+/* Ten, fifty and ninety per cent of the rounds are below. */
+struct quantiles {
+    double low, median, high;
+};
+
+struct result {
+    struct quantiles copies; /* a stage's time over memcpy's */
+    struct quantiles limit;  /* products per time over the limit's */
+    struct quantiles cycles; /* per value */
+};
+
+enum job { STAGE, COPY, CHAIN, LIMIT, JOBS };
+
+struct race {
+    const struct edge_stage *stage;
+    const struct edge_limit *limit;
+    struct edge_scene *scene;
+};
+
+static void run(const struct race *race, enum job job)
+{
+    if (job == STAGE)
+        race->stage->run(race->scene);
+    else if (job == COPY)
+        memcpy(race->scene->to, race->scene->from, race->stage->bytes / 2);
+    else if (job == CHAIN)
+        edge_limit_chain();
+    else if (race->limit)
+        race->limit->run();
+    __asm__ volatile("" ::: "memory");
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Of one call. */
+static double sample(const struct race *race, enum job job, size_t calls)
+{
+    double start = seconds();
+    for (size_t call = 0; call < calls; call++)
+        run(race, job);
+    return (seconds() - start) / (double)calls;
+}
+
+static size_t calls_for(const struct race *race, enum job job)
+{
+    size_t calls = 1;
+    while (calls < 1 << 16 && sample(race, job, calls) * (double)calls < SAMPLE)
+        calls *= 2;
+    return calls;
+}
+
+static int ascending(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static struct quantiles quantiles_of(double values[ROUNDS])
+{
+    qsort(values, ROUNDS, sizeof *values, ascending);
+    return (struct quantiles){values[ROUNDS / 10], values[ROUNDS / 2], values[ROUNDS - 1 - ROUNDS / 10]};
+}
+
+static struct result measure(const struct race *race)
+{
+    size_t calls[JOBS];
+    double times[JOBS], copies[ROUNDS], limit[ROUNDS], cycles[ROUNDS];
+    for (enum job job = 0; job < JOBS; job++)
+        calls[job] = calls_for(race, job);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (enum job job = 0; job < JOBS; job++)
+            times[job] = sample(race, job, calls[job]);
+        double products = race->limit ? (double)race->stage->products / (double)race->limit->products : 0;
+        copies[round] = times[STAGE] / times[COPY];
+        limit[round] = products * times[LIMIT] / times[STAGE];
+        cycles[round] = times[STAGE] / times[CHAIN] * EDGE_CHAIN_CYCLES / (double)race->stage->values;
+    }
+    return (struct result){quantiles_of(copies), quantiles_of(limit), quantiles_of(cycles)};
+}
+
+static double apart(double a, double b)
+{
+    return (a > b ? a - b : b - a) / (a > b ? b : a);
+}
+
+/* All stages in turns until two tries agree or there were enough; returns how far the last two were apart. */
+static double measure_all(struct race *race, const struct edge_stage *stages, struct result *results, int *tries)
+{
+    double difference = 0;
+    for (*tries = 0; *tries < 2 || (*tries < MOST_TRIES && difference > AGREEMENT); ++*tries) {
+        difference = 0;
+        for (size_t i = 0; i < EDGE_STAGES; i++) {
+            race->stage = stages + i;
+            struct result result = measure(race);
+            double change = *tries ? apart(result.copies.median, results[i].copies.median) : 0;
+            difference = change > difference ? change : difference;
+            results[i] = result;
+        }
+    }
+    return difference;
+}
+
+static void print_quantiles(const char *name, struct quantiles quantiles)
+{
+    printf(", \"%s\": [%.3g, %.3g, %.3g]", name, quantiles.low, quantiles.median, quantiles.high);
+}
+
+static void print_stage(const struct edge_stage *stage, const struct result *result)
+{
+    printf("  {\"stage\": \"%s\", \"bytes\": %zu, \"values\": %zu", stage->name, stage->bytes, stage->values);
+    print_quantiles("times_memcpy", result->copies);
+    print_quantiles("cycles_per_value", result->cycles);
+    if (result->limit.median > 0)
+        print_quantiles("share_of_limit", result->limit);
+    printf("}");
+}
+
+static void print_scene(const struct edge_scene *scene)
+{
+    double values = (double)(scene->channels * scene->rows), coded = (double)scene->coded;
+    printf("\"shape\": [%zu, %zu, %zu], \"block\": %zu, ", scene->channels, scene->side, scene->side, scene->block);
+    printf("\"coded\": %.3f, \"nonzero\": %.3f, ", coded / values, (double)scene->nonzero / values);
+    printf("\"bits_per_symbol\": %.2f, ", 8 * (double)scene->payload_size / coded);
+}
+
+static void measure_and_print(struct edge_scene *scene, const char *activity, const char *isa)
+{
+    struct edge_stage stages[EDGE_STAGES];
+    struct result results[EDGE_STAGES];
+    struct race race = {.limit = edge_limit_of(isa), .scene = scene};
+    int tries;
+    edge_scene_stages(scene, stages);
+    double difference = measure_all(&race, stages, results, &tries);
+    printf("{\"isa\": \"%s\", \"activity\": \"%s\", ", isa, activity);
+    print_scene(scene);
+    printf("\"tries\": %d, \"apart\": %.3f, \"stages\": [", tries, difference);
+    for (size_t i = 0; i < EDGE_STAGES; i++) {
+        printf(i ? ",\n" : "\n");
+        print_stage(stages + i, results + i);
+    }
+    printf("]}");
+}
+
+static const struct {
+    size_t channels, side, block;
+} shapes[] = {{24, 56, 8}, {40, 28, 7}, {80, 14, 7}, {192, 7, 7}};
+static const struct {
+    const char *name;
+    size_t busiest;
+} activities[] = {{"few", 16}, {"many", 26}};
+static const char *const isas[] = {"scalar", "avx2", "avx512"};
+
+#define COUNT(array) (sizeof array / sizeof *array)
+
+int main(void)
+{
+    const char *separator = "";
+    printf("{\"compiler\": \"%s\", \"rounds\": %d, \"cases\": [\n", __VERSION__, ROUNDS);
+    for (size_t i = 0; i < COUNT(shapes) * COUNT(activities) * COUNT(isas); i++) {
+        size_t shape = i / COUNT(isas) / COUNT(activities), activity = i / COUNT(isas) % COUNT(activities);
+        const char *isa = isas[i % COUNT(isas)];
+        if (edge_dispatch_use(isa) != EDGE_OK)
+            continue;
+        struct edge_scene scene = edge_scene_make(shapes[shape].channels, shapes[shape].side, shapes[shape].block,
+                                                  activities[activity].busiest);
+        printf("%s", separator);
+        measure_and_print(&scene, activities[activity].name, isa);
+        edge_scene_free(&scene);
+        separator = ",\n";
+    }
+    printf("\n]}\n");
+    return 0;
+}
