@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from result_files import RESULTS, read
+from split_figures import AHEAD_HEAD, CUT_HEAD, POINT_HEAD, ahead_rows, cut_rows, feature_rows, point_rows, split_rows
 
 from edge_runtime.models import Bundle
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 START, END = "<!-- made by benchmarks/figures.py -->", "<!-- end -->"
 
 EVALUATE = "`edge-runtime evaluate --data PHOTOS --json`"
@@ -43,13 +44,22 @@ def documents() -> dict[Path, list[str]]:
     """Every document with tables, and the tables in their order."""
     return {
         ROOT / "README.md": [
-            table(("what", "measured", "by"), [*evaluation_rows(), *touchstone_rows(), *race_rows()]),
+            table(
+                ("what", "measured", "by"),
+                [*evaluation_rows(), *touchstone_rows(), *race_rows(), *feature_rows(), *split_rows()],
+            ),
             table(PAY_HEAD, pay_rows()),
         ],
         ROOT / "docs" / "systems" / "attention.md": [
             table(("selection or gate", *(f"cost {cost:g}" for cost in COSTS)), [*zoo_orderings(), *deit_orderings()])
         ],
+        ROOT / "docs" / "systems" / "split.md": [
+            table(POINT_HEAD, point_rows()),
+            table(AHEAD_HEAD, ahead_rows()),
+            table(CUT_HEAD, cut_rows()),
+        ],
         ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows())],
+        ROOT / "docs" / "performance.md": [table(*stage_table()), table(SHARE_HEAD, share_rows())],
         ROOT / "zoo" / "README.md": [table(ZOO_HEAD, zoo_rows())],
     }
 
@@ -58,12 +68,6 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def read(name: str) -> dict[str, Any]:
-    """One result file."""
-    found: dict[str, Any] = json.loads((RESULTS / name).read_text())
-    return found
 
 
 def evaluation_rows() -> list[tuple[str, str, str]]:
@@ -185,6 +189,66 @@ def fused_rows() -> list[tuple[str, ...]]:
                 f"{composition['ratio']:.1f} ({low:.1f} to {high:.1f})",
                 f"{1 / memcpy['ratio']:.1f} ({1 / fastest:.1f} to {1 / slowest:.1f})",
                 f"{times['fused, new arrays every call']['ratio']:.2f}",
+            )
+        )
+    return rows
+
+
+TYPICAL = [40, 28, 28], "many"
+ENCODING = 6
+"""So many stages encode, the others decode."""
+
+
+def stage_table() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Each stage against memcpy and the arithmetic limit: on one map per instruction set, on all maps for the best."""
+    cases = read("stages.json")["cases"]
+    isas = list(dict.fromkeys(case["isa"] for case in cases))
+    typical = [case["stages"] for case in cases if (case["shape"], case["activity"]) == TYPICAL]
+    best = [case["stages"] for case in cases if case["isa"] == isas[-1]]
+    head = ("stage", *(f"{isa} ÷ memcpy" for isa in isas), f"{isas[-1]}, all maps", f"of the limit: {'; '.join(isas)}")
+    rows = []
+    for i, stage in enumerate(typical[-1]):
+        medians = [stages[i]["times_memcpy"][1] for stages in best]
+        rows.append(
+            (
+                f"`{stage['stage']}`",
+                *("{1:.3g} ({0:.3g} to {2:.3g})".format(*stages[i]["times_memcpy"]) for stages in typical),
+                f"{min(medians):.3g} to {max(medians):.3g}",
+                "; ".join(
+                    f"{stages[i]['share_of_limit'][1]:.0%}" for stages in typical if "share_of_limit" in stages[i]
+                ),
+            )
+        )
+    return head, rows
+
+
+SHARE_HEAD = (
+    "map",
+    "levels not zero",
+    "encoding: load, transform, mix, quantise, code, rANS",
+    "decoding: rANS, uncode, dequantise, mix, transform, store",
+    "cycles per symbol: put; take",
+)
+
+
+def share_rows() -> list[tuple[str, ...]]:
+    """Where the time goes with the best instruction set, and what a symbol costs the entropy coder."""
+    cases = read("stages.json")["cases"]
+    rows = []
+    for case in cases:
+        if case["isa"] != cases[-1]["isa"]:
+            continue
+        times = [stage["cycles_per_value"][1] * stage["values"] for stage in case["stages"]]
+        put, take = (stage["cycles_per_value"] for stage in case["stages"][ENCODING - 1 : ENCODING + 1])
+        rows.append(
+            (
+                "×".join(map(str, case["shape"])),
+                f"{case['nonzero']:.0%}",
+                *(
+                    ", ".join(f"{100 * time / sum(half):.0f}" for time in half) + " %"
+                    for half in (times[:ENCODING], times[ENCODING:])
+                ),
+                "; ".join(f"{median:.1f} ({low:.1f} to {high:.1f})" for low, median, high in (put, take)),
             )
         )
     return rows

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("exporters.training.commands", "train a network of the zoo, or make one's own tolerate missing patches"),
     "onnx": ("exporters.cli_export", "export one network to an ONNX file"),
     "tflite": ("exporters.cli_export", "export one network to a TFLite file"),
+    "calibrate": ("exporters.cli_calibrate", "fit the feature codec of a cut network's bundle anew"),
     "bundle": ("exporters.cli_bundle", "export a spec to a bundle, or split a bundle into halves"),
     "split": ("exporters.cli_split", "list where a network can be cut in two, or write a bundle of its halves"),
     "validate": ("exporters.cli_validate", "run every file in every runtime it is claimed for, and compare"),

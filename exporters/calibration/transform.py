@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 # Of the mean sensitivity; what the probes saw no effect of still gets some bits.
 FLOOR = 0.1
-LARGEST_COEFFICIENT = 12000.0
-LARGEST_INPUT = 14000.0
-LARGEST_COMPONENT = 14000.0
+# Of 32,767, on the calibration maps: what photos unlike those need more is saturated.
+LARGEST_COEFFICIENT = 7000.0
+LARGEST_INPUT = 7000.0
+LARGEST_COMPONENT = 4000.0
 LARGEST_SUM = 65000.0
 UNIT = 1 << 14
 FINEST, FINEST_DB = 100, 56.0

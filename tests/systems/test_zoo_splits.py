@@ -1,0 +1,61 @@
+"""The zoo's cut networks answer as they do uncut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edge_runtime.codecs import image
+from edge_runtime.codecs.features import FeatureCodec
+from edge_runtime.evaluation.demo import photo_paths
+from edge_runtime.messages import Frame, Payload, Request
+from edge_runtime.models import Bundle
+from edge_runtime.models.bundle import MANIFEST
+from edge_runtime.photos import open_frame
+from edge_runtime.systems.driver import drive
+from edge_runtime.systems.edge import PrefixModel
+from edge_runtime.systems.split import Split
+from server_ref.backend import Backend
+
+if TYPE_CHECKING:
+    from edge_runtime.messages import Reply
+
+FOLDERS = sorted(path.parent for path in (Path(__file__).parents[2] / "zoo").glob(f"*/{MANIFEST}"))
+
+
+@pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    """One network's bundle."""
+    return Bundle.load(request.param)
+
+
+def test_fine_features_keep_the_answer(bundle: Bundle) -> None:
+    """At every cut, from float weights and from int8, the probabilities stay close to the whole network's."""
+    frame = Frame(0, open_frame(photo_paths([])[0], bundle.frame))
+    backend = Backend.open(bundle)
+
+    def call(request: Request, _timeout_s: float) -> Reply:
+        return backend.answer(request)
+
+    whole = Payload("image", image.encode(frame.pixels, "png"))
+    for spec in bundle.manifest.splits:
+        wanted = backend.answer(Request("remote", 0, whole, spec.network)).probabilities
+        codec = FeatureCodec.load(bundle.read(spec.tables))
+        for precision, difference in (("fp16", 0.05), ("int8", 0.25)):
+            prefix = PrefixModel(bundle, spec.prefix, precision=precision)
+            answer = drive(Split(prefix, codec, spec.suffix, quality=100).infer(frame), call)
+            assert np.abs(answer.probabilities - wanted).max() < difference, (spec.cut, precision)
+            assert answer.payload_bytes < 4 * np.prod(codec.shape)
+
+
+def test_every_budget_is_kept(bundle: Bundle) -> None:
+    """From one kilobyte up, on a photo unlike those of the calibration."""
+    frame = Frame(0, open_frame(photo_paths([])[1], bundle.frame))
+    for spec in bundle.manifest.splits:
+        codec = FeatureCodec.load(bundle.read(spec.tables))
+        features = PrefixModel(bundle, spec.prefix).features(frame).reshape(codec.shape)
+        for budget in (1024, 4096, 16384):
+            assert len(codec.encode_within(features, budget)) <= budget
