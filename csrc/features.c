@@ -17,15 +17,16 @@
 /* Adding and subtracting it rounds |x| < 2^22 to a whole number, ties to even. */
 #define ROUND 12582912.0f
 
+/* Blocks of a channel, and rows of channels: one for each frequency of each block. */
 struct grid {
-    size_t rows, columns, blocks, frequencies;
+    size_t columns, blocks, frequencies, rows;
 };
 
 static struct grid grid_of(const struct edge_feature_plan *plan)
 {
-    size_t rows = (plan->height + plan->block - 1) / plan->block;
     size_t columns = (plan->width + plan->block - 1) / plan->block;
-    return (struct grid){rows, columns, rows * columns, plan->block * plan->block};
+    size_t blocks = (plan->height + plan->block - 1) / plan->block * columns, frequencies = plan->block * plan->block;
+    return (struct grid){columns, blocks, frequencies, frequencies * blocks};
 }
 
 /* Not a minimum: NaN becomes `low`. */
@@ -115,26 +116,45 @@ static size_t round_up(size_t value, size_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
+/* Rows that are mixed together, and the frequency of each. */
+struct group {
+    size_t first, count, frequency[EDGE_ROWS_AT_ONCE];
+};
+
+static struct group group_at(const struct grid *grid, size_t first)
+{
+    struct group group = {.first = first};
+    size_t k = (uint32_t)first / (uint32_t)grid->blocks, next = (k + 1) * grid->blocks;
+    for (size_t row = first; row < grid->rows && group.count < EDGE_ROWS_AT_ONCE; row++) {
+        if (row == next) {
+            k++;
+            next += grid->blocks;
+        }
+        group.frequency[group.count++] = k;
+    }
+    return group;
+}
+
 /* Levels of every row, up to its frequency's extent. */
 static void quantise(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
                      const struct edge_feature_buffers *buffers)
 {
     struct grid grid = grid_of(plan);
-    size_t stride = plan->stride, rows = grid.frequencies * grid.blocks;
-    for (size_t first = 0; first < rows; first += EDGE_ROWS_AT_ONCE) {
-        size_t count = rows - first < EDGE_ROWS_AT_ONCE ? rows - first : EDGE_ROWS_AT_ONCE;
+    size_t stride = plan->stride;
+    for (size_t first = 0; first < grid.rows; first += EDGE_ROWS_AT_ONCE) {
+        struct group group = group_at(&grid, first);
         size_t widest = 0;
-        for (size_t row = first; row < first + count; row++)
-            if (step->extent[row / grid.blocks] > widest)
-                widest = step->extent[row / grid.blocks];
+        for (size_t i = 0; i < group.count; i++)
+            if (step->extent[group.frequency[i]] > widest)
+                widest = step->extent[group.frequency[i]];
         if (widest == 0)
             continue;
-        edge_mix(buffers->coefficients + first * stride, count, plan->forward, stride, round_up(widest, 8),
+        edge_mix(buffers->coefficients + first * stride, group.count, plan->forward, stride, round_up(widest, 8),
                  buffers->sums);
-        for (size_t row = first; row < first + count; row++) {
-            size_t k = row / grid.blocks;
-            edge_quantise(buffers->sums + (row - first) * stride, step->inverse + k * stride,
-                          round_up(step->extent[k], 8), buffers->levels + row * stride);
+        for (size_t i = 0; i < group.count; i++) {
+            size_t k = group.frequency[i];
+            edge_quantise(buffers->sums + i * stride, step->inverse + k * stride, round_up(step->extent[k], 8),
+                          buffers->levels + (first + i) * stride);
         }
     }
 }
@@ -224,26 +244,26 @@ int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct e
                             const struct edge_feature_buffers *buffers, uint8_t *out, size_t capacity)
 {
     struct grid grid = grid_of(plan);
-    size_t rows = grid.frequencies * grid.blocks, coded = 0;
-    struct edge_bit_writer raw = {.at = buffers->raw, .end = buffers->raw + 4 * rows * plan->channels + 8};
+    size_t coded = 0;
+    struct edge_bit_writer raw = {.at = buffers->raw, .end = buffers->raw + 4 * grid.rows * plan->channels + 8};
     quantise(plan, step, buffers);
     if (plan->activity) {
         classify(plan, step, buffers);
         for (; coded < grid.blocks; coded++)
             buffers->symbols[coded] = (uint16_t)(EDGE_SYMBOLS * step->activity_table + buffers->classes[coded]);
     }
-    for (size_t row = 0; row < rows; row++) {
-        size_t k = row / grid.blocks;
-        uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
-        if (class == SKIPPED)
-            continue;
-        const int16_t *levels = buffers->levels + row * plan->stride;
-        size_t at = codes_at(plan, class, k), count = step->extent[k];
-        /* Up to fifteen symbols more are written, and written over. */
-        if (edge_code(levels, step->codes.middle + at, step->codes.reach + at, count, buffers->symbols + coded))
-            code_values(levels, count, &step->codes, at, plan->symbols, buffers->symbols + coded, &raw);
-        coded += count;
-    }
+    for (size_t k = 0; k < grid.frequencies; k++)
+        for (size_t block = 0; block < grid.blocks; block++) {
+            uint32_t class = class_of(plan, buffers, k, block);
+            if (class == SKIPPED)
+                continue;
+            const int16_t *levels = buffers->levels + (k * grid.blocks + block) * plan->stride;
+            size_t at = codes_at(plan, class, k), count = step->extent[k];
+            /* Up to fifteen symbols more are written, and written over. */
+            if (edge_code(levels, step->codes.middle + at, step->codes.reach + at, count, buffers->symbols + coded))
+                code_values(levels, count, &step->codes, at, plan->symbols, buffers->symbols + coded, &raw);
+            coded += count;
+        }
     edge_flush_bits(&raw);
     size_t size = edge_rans_put(buffers->symbols, coded, plan->symbols, out, capacity);
     size_t raw_size = (size_t)(raw.at - buffers->raw);
@@ -293,42 +313,51 @@ static int read_classes(const struct edge_feature_plan *plan, const struct edge_
     return 1;
 }
 
+/* Names the histogram of every symbol to come after the `first`; returns how many symbols there are in all. */
+static size_t expect_symbols(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
+                             const struct edge_feature_buffers *buffers, size_t first)
+{
+    struct grid grid = grid_of(plan);
+    size_t coded = first;
+    for (size_t k = 0; k < grid.frequencies; k++)
+        for (size_t block = 0; block < grid.blocks; block++) {
+            uint32_t class = class_of(plan, buffers, k, block);
+            if (class == SKIPPED)
+                continue;
+            memcpy(buffers->symbols + coded, step->codes.middle + codes_at(plan, class, k),
+                   step->extent[k] * sizeof *buffers->symbols);
+            coded += step->extent[k];
+        }
+    return coded;
+}
+
 /* Levels of every row from the stream; zero where nothing was coded. */
 static int32_t read_levels(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
                            const struct edge_feature_buffers *buffers, const uint8_t *data, size_t size)
 {
     struct grid grid = grid_of(plan);
     struct edge_rans_reader rans;
-    size_t first = plan->activity ? grid.blocks : 0, coded = first;
+    size_t first = plan->activity ? grid.blocks : 0;
     if (!edge_rans_begin(&rans, data, size) || (plan->activity && !read_classes(plan, step, buffers, &rans)))
         return EDGE_BAD_STREAM;
-    for (size_t row = 0; row < grid.frequencies * grid.blocks; row++) {
-        size_t k = row / grid.blocks;
-        uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
-        if (class == SKIPPED)
-            continue;
-        memcpy(buffers->symbols + coded, step->codes.middle + codes_at(plan, class, k),
-               step->extent[k] * sizeof *buffers->symbols);
-        coded += step->extent[k];
-    }
+    size_t coded = expect_symbols(plan, step, buffers, first);
     edge_rans_take(&rans, buffers->symbols + first, first, coded - first, plan->symbols, plan->slots);
     if (!edge_rans_end(&rans))
         return EDGE_BAD_STREAM;
     struct edge_bit_reader raw = {.at = rans.at, .end = rans.end};
     const uint16_t *symbols = buffers->symbols + first;
-    for (size_t row = 0; row < grid.frequencies * grid.blocks; row++) {
-        size_t k = row / grid.blocks;
-        uint32_t class = class_of(plan, buffers, k, row % grid.blocks);
-        int16_t *levels = buffers->levels + row * plan->stride;
-        size_t count = class == SKIPPED ? 0 : step->extent[k];
-        size_t at = codes_at(plan, class, k);
-        /* Up to fifteen symbols more are read, and what comes of them is zeroed. */
-        if (edge_uncode(symbols, step->codes.middle + at, step->codes.reach + at, count, levels) &&
-            !read_values(symbols, count, step->codes.shift + at, &raw, levels))
-            return EDGE_BAD_STREAM;
-        memset(levels + count, 0, (plan->stride - count) * sizeof *levels);
-        symbols += count;
-    }
+    int16_t *levels = buffers->levels;
+    for (size_t k = 0; k < grid.frequencies; k++)
+        for (size_t block = 0; block < grid.blocks; block++, levels += plan->stride) {
+            uint32_t class = class_of(plan, buffers, k, block);
+            size_t at = codes_at(plan, class, k), count = class == SKIPPED ? 0 : step->extent[k];
+            /* Up to fifteen symbols more are read, and what comes of them is zeroed. */
+            if (edge_uncode(symbols, step->codes.middle + at, step->codes.reach + at, count, levels) &&
+                !read_values(symbols, count, step->codes.shift + at, &raw, levels))
+                return EDGE_BAD_STREAM;
+            memset(levels + count, 0, (plan->stride - count) * sizeof *levels);
+            symbols += count;
+        }
     return edge_bits_end(&raw) ? EDGE_OK : EDGE_BAD_STREAM;
 }
 
@@ -337,16 +366,16 @@ static void unmix(const struct edge_feature_plan *plan, const struct edge_featur
                   const struct edge_feature_buffers *buffers)
 {
     struct grid grid = grid_of(plan);
-    size_t stride = plan->stride, rows = grid.frequencies * grid.blocks;
-    for (size_t first = 0; first < rows; first += EDGE_ROWS_AT_ONCE) {
-        size_t count = rows - first < EDGE_ROWS_AT_ONCE ? rows - first : EDGE_ROWS_AT_ONCE;
-        int16_t *levels = buffers->levels + first * stride, *out = buffers->coefficients + first * stride;
-        for (size_t row = 0; row < count; row++) {
-            size_t k = (first + row) / grid.blocks;
-            edge_dequantise(levels + row * stride, step->step + k * stride, round_up(step->extent[k], 8));
+    size_t stride = plan->stride;
+    for (size_t first = 0; first < grid.rows; first += EDGE_ROWS_AT_ONCE) {
+        struct group group = group_at(&grid, first);
+        int16_t *levels = buffers->levels + first * stride;
+        for (size_t i = 0; i < group.count; i++) {
+            size_t k = group.frequency[i];
+            edge_dequantise(levels + i * stride, step->step + k * stride, round_up(step->extent[k], 8));
         }
-        edge_mix(levels, count, plan->inverse, stride, stride, buffers->sums);
-        edge_descale(buffers->sums, count * stride, out);
+        edge_mix(levels, group.count, plan->inverse, stride, stride, buffers->sums);
+        edge_descale(buffers->sums, group.count * stride, buffers->coefficients + first * stride);
     }
 }
 

@@ -40,17 +40,42 @@ AVX512 void edge_transform_avx512(const struct edge_lines *lines, const int16_t 
             }
             __m512i packed = _mm512_packs_epi32(_mm512_srai_epi32(low_sum, UNIT_BITS),
                                                 _mm512_srai_epi32(high_sum, UNIT_BITS));
-            _mm512_mask_storeu_epi16(lines->out[k] + first, there, packed);
+            /* Masked stores are slow to be read again, and the other pass reads them next. */
+            if (stride - first < 32)
+                _mm256_storeu_si256((__m256i *)(lines->out[k] + first), _mm512_castsi512_si256(packed));
+            else
+                _mm512_storeu_si512(lines->out[k] + first, packed);
         }
     }
 }
 
-/* Four rows share the loads of a matrix; fewer are done with the last one repeated. */
+/* Sums of four rows for `vectors` times sixteen outputs: they share the loads of the matrix. */
+AVX512 static inline void mix_four(const int16_t *const in[EDGE_ROWS_AT_ONCE], const uint16_t *pairs, size_t active,
+                                   const int16_t *matrix, size_t stride, size_t vectors,
+                                   int32_t *const out[EDGE_ROWS_AT_ONCE], size_t first)
+{
+    __m512i sums[EDGE_ROWS_AT_ONCE][2];
+    for (size_t row = 0; row < EDGE_ROWS_AT_ONCE; row++)
+        sums[row][0] = sums[row][1] = _mm512_setzero_si512();
+    for (size_t i = 0; i < active; i++) {
+        const int16_t *weights = matrix + 2 * (pairs[i] * stride + first);
+        for (size_t row = 0; row < EDGE_ROWS_AT_ONCE; row++) {
+            __m512i both = broadcast_pair(in[row] + 2 * pairs[i]);
+            for (size_t v = 0; v < vectors; v++)
+                sums[row][v] = _mm512_dpwssd_epi32(sums[row][v], _mm512_loadu_si512(weights + 32 * v), both);
+        }
+    }
+    for (size_t row = 0; row < EDGE_ROWS_AT_ONCE; row++)
+        for (size_t v = 0; v < vectors; v++)
+            _mm512_storeu_si512(out[row] + first + 16 * v, sums[row][v]);
+}
+
+/* Fewer rows than four are done with the last one repeated. */
 AVX512 void edge_mix_avx512(const int16_t *rows, size_t count, const int16_t *matrix, size_t stride, size_t outputs,
                             int32_t *sums)
 {
     uint16_t pairs[EDGE_MOST_PAIRS + 1];
-    size_t active = edge_active_pairs(rows, count, stride, pairs);
+    size_t active = edge_active_pairs(rows, count, stride, pairs), first = 0;
     const int16_t *in[EDGE_ROWS_AT_ONCE];
     int32_t *out[EDGE_ROWS_AT_ONCE];
     for (size_t row = 0; row < EDGE_ROWS_AT_ONCE; row++) {
@@ -58,21 +83,10 @@ AVX512 void edge_mix_avx512(const int16_t *rows, size_t count, const int16_t *ma
         in[row] = rows + taken * stride;
         out[row] = sums + taken * stride;
     }
-    for (size_t first = 0; first < outputs; first += 16) {
-        __m512i sum0 = _mm512_setzero_si512(), sum1 = sum0, sum2 = sum0, sum3 = sum0;
-        for (size_t i = 0; i < active; i++) {
-            size_t pair = pairs[i];
-            __m512i weights = _mm512_loadu_si512(matrix + 2 * (pair * stride + first));
-            sum0 = _mm512_dpwssd_epi32(sum0, weights, broadcast_pair(in[0] + 2 * pair));
-            sum1 = _mm512_dpwssd_epi32(sum1, weights, broadcast_pair(in[1] + 2 * pair));
-            sum2 = _mm512_dpwssd_epi32(sum2, weights, broadcast_pair(in[2] + 2 * pair));
-            sum3 = _mm512_dpwssd_epi32(sum3, weights, broadcast_pair(in[3] + 2 * pair));
-        }
-        _mm512_storeu_si512(out[0] + first, sum0);
-        _mm512_storeu_si512(out[1] + first, sum1);
-        _mm512_storeu_si512(out[2] + first, sum2);
-        _mm512_storeu_si512(out[3] + first, sum3);
-    }
+    for (; first + 16 < outputs; first += 32)
+        mix_four(in, pairs, active, matrix, stride, 2, out, first);
+    if (first < outputs)
+        mix_four(in, pairs, active, matrix, stride, 1, out, first);
 }
 
 #endif
