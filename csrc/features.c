@@ -216,11 +216,13 @@ static size_t codes_at(const struct edge_feature_plan *plan, uint32_t class, siz
     return (class * plan->block * plan->block + frequency) * plan->stride;
 }
 
-/* Symbols of `count` values, and their escapes and low bits. */
-static void code_values(const int16_t *levels, size_t count, const struct edge_feature_codes *codes, size_t at,
+/* Symbols, escapes and low bits of those of `count` values that are beyond their reach. */
+static void code_beyond(const int16_t *levels, size_t count, const struct edge_feature_codes *codes, size_t at,
                         const struct edge_rans_symbol *symbols, uint16_t *out, struct edge_bit_writer *raw)
 {
     for (size_t d = 0; d < count; d++) {
+        if (levels[d] <= codes->reach[at + d] && levels[d] >= -codes->reach[at + d])
+            continue;
         uint32_t shift = codes->shift[at + d], table = codes->middle[at + d] - EDGE_LARGEST_SYMBOL;
         uint32_t symbol = edge_symbol_of(symbols + table, edge_high(levels[d], shift));
         out[d] = (uint16_t)(table + symbol);
@@ -261,7 +263,7 @@ int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct e
             size_t at = codes_at(plan, class, k), count = step->extent[k];
             /* Up to fifteen symbols more are written, and written over. */
             if (edge_code(levels, step->codes.middle + at, step->codes.reach + at, count, buffers->symbols + coded))
-                code_values(levels, count, &step->codes, at, plan->symbols, buffers->symbols + coded, &raw);
+                code_beyond(levels, count, &step->codes, at, plan->symbols, buffers->symbols + coded, &raw);
             coded += count;
         }
     edge_flush_bits(&raw);
@@ -273,13 +275,14 @@ int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct e
     return (int64_t)(size + raw_size);
 }
 
-/* Values of `count` symbols with escapes or low bits among them; 0 when no encoder wrote them. */
-static int read_values(const uint16_t *symbols, size_t count, const uint8_t *shift, struct edge_bit_reader *raw,
-                       int16_t *levels)
+/* Values of those of `count` symbols that are escapes or have low bits; 0 when no encoder wrote them. */
+static int read_beyond(size_t count, const uint8_t *shift, struct edge_bit_reader *raw, int16_t *levels)
 {
     for (size_t d = 0; d < count; d++) {
-        int32_t value;
-        if (!edge_take_raw(raw, symbols[d] % EDGE_SYMBOLS, shift[d], &value))
+        int32_t value, symbol = levels[d] + EDGE_LARGEST_SYMBOL;
+        if (symbol != EDGE_ESCAPE && shift[d] == 0)
+            continue;
+        if (!edge_take_raw(raw, (uint32_t)symbol, shift[d], &value))
             return 0;
         levels[d] = (int16_t)value;
     }
@@ -353,7 +356,7 @@ static int32_t read_levels(const struct edge_feature_plan *plan, const struct ed
             size_t at = codes_at(plan, class, k), count = class == SKIPPED ? 0 : step->extent[k];
             /* Up to fifteen symbols more are read, and what comes of them is zeroed. */
             if (edge_uncode(symbols, step->codes.middle + at, step->codes.reach + at, count, levels) &&
-                !read_values(symbols, count, step->codes.shift + at, &raw, levels))
+                !read_beyond(count, step->codes.shift + at, &raw, levels))
                 return EDGE_BAD_STREAM;
             memset(levels + count, 0, (plan->stride - count) * sizeof *levels);
             symbols += count;
