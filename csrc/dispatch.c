@@ -147,9 +147,9 @@ int32_t edge_load_map(const float *map, size_t channels, size_t positions, const
 }
 
 void edge_store_map(const int16_t *in, size_t channels, size_t positions, const float *mean, const float *unscale,
-                size_t stride, int32_t rectified, float *out)
+                size_t stride, const float *floor, float *out)
 {
-    chosen->store_map(in, channels, positions, mean, unscale, stride, rectified, out);
+    chosen->store_map(in, channels, positions, mean, unscale, stride, floor, out);
 }
 
 void edge_transform(const struct edge_lines *lines, const int16_t *matrix, size_t size, size_t stride)

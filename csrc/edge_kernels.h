@@ -102,6 +102,7 @@ struct edge_feature_step {
     const uint16_t *extent;       /* [block * block], at most `channels` */
     const float *inverse, *step;  /* [block * block][stride] */
     const uint8_t *ratio;         /* [block * block][stride], at most 63 */
+    const float *floor;           /* [channels]: in a rectified map, what is not above it is zero */
     struct edge_feature_codes codes; /* filled by edge_feature_prepare from the rest */
     uint32_t level, activity_table;
 };

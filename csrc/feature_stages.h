@@ -14,9 +14,9 @@
  * to even. EDGE_BAD_FEATURES for what is not finite. Columns from `channels` on are zeroed. */
 typedef int32_t edge_load_map_function(const float *map, size_t channels, size_t positions, const float *mean,
                                    const float *scale, size_t stride, int16_t *out);
-/* out [channels][positions]: mean + in * unscale; when rectified, what is not above zero is zero. */
+/* out [channels][positions]: mean + in * unscale; where floor [channels] is given, what is not above it is zero. */
 typedef void edge_store_map_function(const int16_t *in, size_t channels, size_t positions, const float *mean,
-                                 const float *unscale, size_t stride, int32_t rectified, float *out);
+                                 const float *unscale, size_t stride, const float *floor, float *out);
 
 /* One-dimensional transform of `size` lines of `stride` values: out[k] = sum over i of matrix[k][i] * in[i], in units
  * of 2^-14, rounded half up, saturated. matrix [size][size rounded up to 2]; lines do not overlap. */

@@ -50,13 +50,13 @@ int32_t edge_load_map_scalar(const float *map, size_t channels, size_t positions
 }
 
 void edge_store_map_scalar(const int16_t *in, size_t channels, size_t positions, const float *mean, const float *unscale,
-                       size_t stride, int32_t rectified, float *out)
+                       size_t stride, const float *floor, float *out)
 {
     for (size_t c = 0; c < channels; c++)
         for (size_t p = 0; p < positions; p++) {
             float product = (float)in[p * stride + c] * unscale[c];
             float value = product + mean[c];
-            out[c * positions + p] = rectified && !(value > 0) ? 0 : value;
+            out[c * positions + p] = floor && !(value > floor[c]) ? 0 : value;
         }
 }
 
@@ -418,6 +418,6 @@ int32_t edge_feature_decode(const struct edge_feature_plan *plan, const struct e
     for (size_t block = 0; block < grid.blocks; block++)
         restore_block(plan, &grid, block, buffers, buffers->levels, (int16_t *)buffers->sums);
     edge_store_map(buffers->positions, plan->channels, plan->height * plan->width, plan->mean, plan->unscale,
-               plan->stride, plan->rectified, map);
+               plan->stride, plan->rectified ? step->floor : NULL, map);
     return EDGE_OK;
 }

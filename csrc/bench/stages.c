@@ -156,7 +156,7 @@ static void transform_back(struct edge_scene *scene)
 
 static void store_map(struct edge_scene *scene)
 {
-    edge_store_map(scene->positions, scene->channels, scene->rows, scene->mean, scene->scale, scene->stride, 1,
+    edge_store_map(scene->positions, scene->channels, scene->rows, scene->mean, scene->scale, scene->stride, scene->scale,
                    scene->out);
 }
 

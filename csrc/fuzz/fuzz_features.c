@@ -205,6 +205,7 @@ static struct edge_feature_step random_step(const struct edge_feature_plan *plan
     struct edge_feature_step step = {.extent = extent, .ratio = ratio};
     step.inverse = random_inverse(rows, plan->channels, plan->stride);
     step.step = random_floats(rows, plan->channels, plan->stride, random_size(0, 16));
+    step.floor = random_floats(1, plan->channels, plan->channels, random_size(0, 16));
     step.codes.middle = allocate(CLASSES * values * sizeof *step.codes.middle);
     step.codes.reach = allocate(CLASSES * values * sizeof *step.codes.reach);
     step.codes.shift = allocate(CLASSES * values);

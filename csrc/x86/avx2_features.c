@@ -215,7 +215,7 @@ AVX2 int32_t edge_load_map_avx2(const float *map, size_t channels, size_t positi
 }
 
 AVX2 static void store_channels(const int16_t *in, size_t positions, const float *mean, const float *unscale,
-                                size_t stride, __m256 floor, float *out)
+                                size_t stride, const float *floor, float *out)
 {
     for (size_t at = 0; at < positions; at += TILE) {
         size_t p = at + TILE <= positions ? at : positions - TILE;
@@ -227,22 +227,23 @@ AVX2 static void store_channels(const int16_t *in, size_t positions, const float
             __m256 values = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(tile[c]));
             values = _mm256_mul_ps(values, _mm256_set1_ps(unscale[c]));
             values = _mm256_add_ps(values, _mm256_set1_ps(mean[c]));
-            _mm256_storeu_ps(out + c * positions + p, _mm256_max_ps(values, floor));
+            if (floor)
+                values = _mm256_and_ps(values, _mm256_cmp_ps(values, _mm256_set1_ps(floor[c]), _CMP_GT_OQ));
+            _mm256_storeu_ps(out + c * positions + p, values);
         }
     }
 }
 
 AVX2 void edge_store_map_avx2(const int16_t *in, size_t channels, size_t positions, const float *mean,
-                          const float *unscale, size_t stride, int32_t rectified, float *out)
+                              const float *unscale, size_t stride, const float *floor, float *out)
 {
     if (positions < TILE || channels % TILE) {
-        edge_store_map_scalar(in, channels, positions, mean, unscale, stride, rectified, out);
+        edge_store_map_scalar(in, channels, positions, mean, unscale, stride, floor, out);
         return;
     }
-    /* Of two equal values the instruction takes the second: a negative zero becomes a positive one. */
-    __m256 floor = rectified ? _mm256_setzero_ps() : _mm256_set1_ps(-__builtin_inff());
     for (size_t c = 0; c < channels; c += TILE)
-        store_channels(in + c, positions, mean + c, unscale + c, stride, floor, out + c * positions);
+        store_channels(in + c, positions, mean + c, unscale + c, stride, floor ? floor + c : NULL,
+                       out + c * positions);
 }
 
 #endif

@@ -57,7 +57,9 @@ class FeatureTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     component's step in eighths of octaves at quality 0, on the encoder's scale; gain int16[C], by how much the
     decoder's scale is coarser; magnitude int16[K, C], expected magnitude over step at quality 0 in eighths of octaves;
     histograms uint16[28 + 13, 32]; levels uint32[101], see `FeatureStep`; bytes_at uint32[101], mean payload by
-    quality. ``drift_factor`` bounds, for 99 % of the calibration maps, the distance of logits by that of features.
+    quality. floor int16[C] and floor_at int16[101], both or neither, for rectified maps: eighths of octaves that, added
+    up, give what a value must be above. ``drift_factor`` bounds, for 99 % of the calibration maps, the distance of
+    logits by that of features.
     """
 
     version: int
@@ -81,6 +83,8 @@ class FeatureTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes_at: bytes
     drift_factor: float
     rates: tuple[RatePoint, ...]
+    floor: bytes = b""
+    floor_at: bytes = b""
 
 
 def array(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -128,11 +132,19 @@ class Tables:
             extent=extent.astype(np.uint16),
             inverse=power(quality - exponent),
             step=power(exponent - quality - gain),
+            floor=self._floor(quality),
             # Ratio 0 stands for 2^-4 steps.
             ratio=np.clip((magnitude + quality + 32) >> 1, 0, LARGEST_RATIO).astype(np.uint8),
             level=int(array(self.stored.levels, "u4", (QUALITIES,))[quality]),
             activity_table=RATIOS + quality // 8,
         )
+
+
+    def _floor(self, quality: int) -> NDArray[np.float32]:
+        if not self.stored.floor:
+            return np.zeros(self.plan.channels, np.float32)
+        by_channel = array(self.stored.floor, "i2", (self.plan.channels,)).astype(np.int32)
+        return power(by_channel + int(array(self.stored.floor_at, "i2", (QUALITIES,))[quality]))
 
 
 def power(eighths: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -172,6 +184,7 @@ def _sizes(tables: FeatureTables) -> dict[str, int]:
         "histograms": 2 * (RATIOS + ACTIVITY_TABLES) * SYMBOLS,
         "levels": 4 * QUALITIES,
         "bytes_at": 4 * QUALITIES,
+        **({"floor": 2 * channels, "floor_at": 2 * QUALITIES} if tables.floor or tables.floor_at else {}),
     }
 
 
@@ -212,6 +225,6 @@ def _check_ranges(plan: FeaturePlan, tables: FeatureTables) -> None:
         if not np.isfinite(getattr(plan, name)).all():
             raise BundleError(f"tables: {name} is not finite, calibrate again")
     exponents = array(tables.step_exponent, "i2", (-1,)).astype(int)
-    gains = array(tables.gain, "i2", (-1,)).astype(int)
-    if max(np.abs(exponents).max(), np.abs(gains).max()) > 400:
-        raise BundleError("tables: a step is beyond 2^±50, calibrate again")
+    small = [array(values, "i2", (-1,)).astype(int) for values in (tables.gain, tables.floor, tables.floor_at)]
+    if max(np.abs(values).max(initial=0) for values in (exponents, *small)) > 400:
+        raise BundleError("tables: a step or floor is beyond 2^±50, calibrate again")

@@ -88,14 +88,16 @@ class FeatureStep:
 
     extent uint16[K] says how many components are coded per frequency; inverse and step float32[K, C] are the
     reciprocal of a component's step and the step on the decoder's scale; ratio uint8[K, C] is the expected magnitude
-    in quarter octaves above 2^-4 steps. `level` is the usual sum of magnitudes of a block, without its lowest
-    frequency, in sixteenths; `activity_table` the histogram of its classes.
+    in quarter octaves above 2^-4 steps; floor float32[C] is what a value of a rectified map must be above, or it
+    becomes zero. `level` is the usual sum of magnitudes of a block, without its lowest frequency, in sixteenths;
+    `activity_table` the histogram of its classes.
     """
 
     extent: U16
     inverse: F32
     step: F32
     ratio: U8
+    floor: F32
     level: int
     activity_table: int
 

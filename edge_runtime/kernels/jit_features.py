@@ -78,7 +78,7 @@ class FeatureCoder:
             return _BAD_STREAM
         _restore_channels(self._levels, plan.inverse, step.extent, step.step, self._coefficients)
         _inverse_blocks(self._coefficients, plan.basis, plan.zigzag, self._padded)
-        _unscale(self._padded, plan.unscale, plan.mean, plan.rectified, out)
+        _unscale(self._padded, plan.unscale, plan.mean, plan.rectified, step.floor, out)
         return Status.OK
 
 
@@ -280,10 +280,10 @@ def _inverse_blocks(coefficients: I16, basis: I16, zigzag: I32, padded: I16) -> 
 
 
 @compiled
-def _unscale(padded: I16, unscale: F32, mean: F32, rectified: bool, out: F32) -> None:
+def _unscale(padded: I16, unscale: F32, mean: F32, rectified: bool, floor: F32, out: F32) -> None:
     channels, height, width = out.shape
     for c in range(channels):
         for y in range(height):
             for x in range(width):
                 value = np.float32(padded[c, y, x]) * unscale[c] + mean[c]
-                out[c, y, x] = value if value > 0 or not rectified else np.float32(0)
+                out[c, y, x] = value if value > floor[c] or not rectified else np.float32(0)

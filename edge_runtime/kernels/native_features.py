@@ -91,6 +91,7 @@ class FeatureCoder:
             _wrap("float[]", _pad(step.inverse, shape)),
             _wrap("float[]", _pad(step.step, shape)),
             _wrap("uint8_t[]", _pad(step.ratio, shape)),
+            _wrap("float[]", step.floor),
         ]
         codes = [
             _wrap(kind, np.empty((_CLASSES, *shape), dtype))

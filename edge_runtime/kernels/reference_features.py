@@ -108,8 +108,7 @@ class FeatureCoder:
         np.multiply(whole, plan.unscale[:, None, None], out=out)
         out += plan.mean[:, None, None]
         if plan.rectified:
-            # Not np.maximum, which could keep a negative zero.
-            out[~(out > 0)] = 0
+            out[~(out > step.floor[:, None, None])] = 0
 
     def _read(self, step: FeatureStep, data: bytes) -> NDArray[np.int32]:
         plan = self._plan

@@ -16,6 +16,7 @@ import numpy as np
 from edge_runtime.codecs.feature_tables import VERSION, FeatureTables, Tables
 from edge_runtime.errors import ArgumentError
 from edge_runtime.kernels.feature_plan import zigzag
+from exporters.calibration.floors import choose_floors
 from exporters.calibration.rates import rate_table
 from exporters.calibration.sensitivity import measure
 from exporters.calibration.statistics import Statistics, dummy_statistics, gather_statistics
@@ -64,6 +65,10 @@ def calibrate_maps(maps: NDArray[np.float32], suffix: Run, *, rectified: bool) -
     bare = _tables(maps, transform, dummy_statistics(), rectified=rectified)
     statistics = gather_statistics(Tables(msgspec.msgpack.encode(bare)), maps)
     tables = _tables(maps, transform, statistics, rectified=rectified)
+    if rectified:
+        floors = choose_floors(Tables(msgspec.msgpack.encode(tables)), maps, suffix)
+        by_channel, by_quality = (_stored(exponents, "<i2") for exponents in floors)
+        tables = msgspec.structs.replace(tables, floor=by_channel, floor_at=by_quality)
     rates, drift_factor = rate_table(Tables(msgspec.msgpack.encode(tables)), maps, suffix)
     return msgspec.msgpack.encode(msgspec.structs.replace(tables, rates=rates, drift_factor=drift_factor))
 

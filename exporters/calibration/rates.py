@@ -31,7 +31,7 @@ def rate_table(
     coder = FeatureCoder(tables.plan)
     points, factors = [], []
     for quality in tqdm(QUALITIES, desc="rates", unit="quality", disable=None):
-        restored = np.stack([_restored(coder, tables, features, quality) for features in chosen])
+        restored = restored_maps(coder, tables, chosen, quality)
         logits = np.concatenate([suffix(features[None]) for features in restored])
         drift = np.linalg.norm(logits - clean, axis=1)
         factors.append(drift / np.maximum(np.linalg.norm((restored - chosen).reshape(len(chosen), -1), axis=1), 1e-12))
@@ -46,9 +46,13 @@ def rate_table(
     return tuple(points), float(np.percentile(np.concatenate(factors), PERCENTILE))
 
 
-def _restored(coder: FeatureCoder, tables: Tables, features: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
+def restored_maps(
+    coder: FeatureCoder, tables: Tables, maps: NDArray[np.float32], quality: int
+) -> NDArray[np.float32]:
+    """Maps [N, C, H, W] as a decoder sees them."""
     step = tables.step(quality)
-    out = np.empty_like(features)
-    coder.transform(features)
-    coder.reconstruct(coder.quantise(step), step, out)
-    return out
+    restored = np.empty_like(maps)
+    for features, out in zip(maps, restored, strict=True):
+        coder.transform(np.ascontiguousarray(features))
+        coder.reconstruct(coder.quantise(step), step, out)
+    return restored

@@ -96,8 +96,8 @@ def test_maps_beyond_any_memory(tables):
         ),
         ("mean", "<f4", 1, np.nan, "mean is not finite"),
         ("unscale", "<f4", 1, np.inf, "unscale is not finite"),
-        ("step_exponent", "<i2", 7, 401, "a step is beyond"),
-        ("gain", "<i2", 0, -401, "a step is beyond"),
+        ("step_exponent", "<i2", 7, 401, "a step or floor is beyond"),
+        ("gain", "<i2", 0, -401, "a step or floor is beyond"),
     ],
 )
 def test_numbers_that_no_coder_may_use(tables, name, dtype, at, value, said):

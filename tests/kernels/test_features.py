@@ -89,6 +89,7 @@ def make_step(seed: int, plan: kernels.FeaturePlan) -> kernels.FeatureStep:
         inverse=(2.0 ** -(coarse + rng.uniform(-3, 3, grid))).astype(np.float32),
         step=(2.0 ** rng.uniform(0, 14, grid)).astype(np.float32),
         ratio=rng.integers(0, 64, grid).astype(np.uint8),
+        floor=np.maximum(rng.standard_normal(plan.channels), 0).astype(np.float32),
         level=int(rng.integers(0, 2000)),
         activity_table=RATIOS + int(rng.integers(ACTIVITY_TABLES)),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from edge_runtime.codecs.feature_tables import Tables
 from edge_runtime.codecs.features import FeatureCodec
+from edge_runtime.kernels.reference_features import FeatureCoder
 from exporters.calibration.calibrate import calibrate_maps, choose_block, dct_basis
+from exporters.calibration.rates import restored_maps
 
 # How much each of four channels, alike in all else, moves the logits.
 IMPORTANCE = np.array([8.0, 2.0, 1.0, 0.5])
@@ -110,3 +113,21 @@ def test_the_basis_is_orthonormal(block):
     basis = dct_basis(block)
     assert basis @ basis.T == pytest.approx(np.eye(block), abs=1e-12)
     assert basis[0] == pytest.approx(np.full(block, block**-0.5))
+
+
+def test_rectified_maps_get_floors() -> None:
+    """What was zero is zero again, so the sum of a map stays where it was, and the drift is less than without floors."""
+    maps = np.maximum(make_maps(40, 3), 0)
+
+    def pooled(batch: np.ndarray) -> np.ndarray:
+        return batch.mean(axis=(2, 3))
+
+    data = calibrate_maps(maps, pooled, rectified=True)
+    floored = Tables(data)
+    bare = Tables(msgspec.msgpack.encode(msgspec.structs.replace(floored.stored, floor=b"", floor_at=b"")))
+    drifts = []
+    for tables in (floored, bare):
+        restored = restored_maps(FeatureCoder(tables.plan), tables, maps[:8], 40)
+        assert restored.min() == 0
+        drifts.append(np.linalg.norm(pooled(restored) - pooled(maps[:8]), axis=1).mean())
+    assert drifts[0] < drifts[1]
