@@ -116,7 +116,7 @@ def test_the_basis_is_orthonormal(block):
 
 
 def test_rectified_maps_get_floors() -> None:
-    """What was zero is zero again, so the sum of a map stays where it was, and the drift is less than without floors."""
+    """What was zero is zero again, so a map keeps its sum, and the drift is less than without floors."""
     maps = np.maximum(make_maps(40, 3), 0)
 
     def pooled(batch: np.ndarray) -> np.ndarray:
@@ -125,9 +125,10 @@ def test_rectified_maps_get_floors() -> None:
     data = calibrate_maps(maps, pooled, rectified=True)
     floored = Tables(data)
     bare = Tables(msgspec.msgpack.encode(msgspec.structs.replace(floored.stored, floor=b"", floor_at=b"")))
+    quality = 68
     drifts = []
     for tables in (floored, bare):
-        restored = restored_maps(FeatureCoder(tables.plan), tables, maps[:8], 40)
+        restored = restored_maps(FeatureCoder(tables.plan), tables, maps[:8], quality)
         assert restored.min() == 0
         drifts.append(np.linalg.norm(pooled(restored) - pooled(maps[:8]), axis=1).mean())
     assert drifts[0] < drifts[1]
