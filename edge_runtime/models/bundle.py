@@ -236,9 +236,10 @@ class Bundle:
         for split in self.manifest.splits:
             if split.cut == wanted:
                 return split
+        if not self.manifest.splits:
+            raise BundleError(f"{self.folder}: its networks are not cut; cut one with `edge-export split`")
         known = ", ".join(split.cut for split in self.manifest.splits)
-        has = f"it has {known}" if known else "it has none; write one with `edge-export split`"
-        raise BundleError(f"{self.folder}: no cut named {wanted!r}; {has}")
+        raise BundleError(f"{self.folder}: no cut named {wanted!r}; it has {known}")
 
     def source(self, file: ModelFile) -> bytes | Path:
         """What a runtime loads: the file's bytes, or its path where weights lie beside it; every sha256 is checked."""

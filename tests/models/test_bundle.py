@@ -84,7 +84,7 @@ def test_what_equals_its_default_counts_as_absent(zoo: Bundle) -> None:
 
 def test_a_bundle_without_cuts_says_so(zoo: Bundle) -> None:
     """The message names the command that writes them."""
-    with pytest.raises(BundleError, match=r"no cut named ''; it has none; write one with `edge-export split`"):
+    with pytest.raises(BundleError, match=r"its networks are not cut; cut one with `edge-export split`"):
         zoo.split()
 
 
