@@ -132,4 +132,4 @@ def test_a_bundle_without_cuts(photos: Path, capsys: pytest.CaptureFixture[str])
     assert main(
         ["evaluate", "--system", "split", "--bundle", str(ROOT / "zoo"), "--data", str(photos), "--quality", "5"]
     )
-    assert "it has none; write one with `edge-export split`" in capsys.readouterr().err
+    assert "its networks are not cut; cut one with `edge-export split`" in capsys.readouterr().err
