@@ -40,7 +40,8 @@ benchmark: $(DEV)/installed
 # Adds the network of a bundle to the results; without BUNDLE and PHOTOS, sums up and draws what is there.
 bench-features: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/features.py --json benchmarks/results/features.json --picture docs/pictures \
-		$(if $(BUNDLE),--bundle $(BUNDLE) --data $(PHOTOS))
+		$(if $(BUNDLE),--bundle $(BUNDLE) --data $(PHOTOS)) $(if $(NAME),--name $(NAME)) $(if $(COUNT),--photos $(COUNT)) \
+		$(if $(CUTS),--cuts $(CUTS))
 
 # The feature coder's stages one by one, with the flags of the extension; needs no Python.
 bench-stages:
