@@ -35,13 +35,18 @@ int32_t edge_rans_prepare(const uint16_t *histograms, size_t count, struct edge_
     return EDGE_OK;
 }
 
-/* Without a branch: whether a word leaves is hard to predict. */
+/* Words leave and enter unpredictably, so neither may become a branch; of `?:` compilers make one. */
+static inline uint32_t choose(uint32_t condition, uint32_t yes, uint32_t no)
+{
+    return no ^ ((yes ^ no) & (0 - condition));
+}
+
 static inline uint32_t put(uint32_t state, const struct edge_rans_symbol *symbol, uint8_t **at)
 {
-    int leaves = state >= symbol->limit;
+    uint32_t leaves = state >= symbol->limit;
     edge_store16(*at - 2, state);
-    *at -= leaves ? 2 : 0;
-    state = leaves ? state >> 16 : state;
+    *at -= 2 * leaves;
+    state = choose(leaves, state >> 16, state);
     uint32_t quotient = (uint32_t)(state * symbol->reciprocal >> RECIPROCAL_BITS);
     return state + symbol->start + quotient * symbol->others;
 }
@@ -74,7 +79,6 @@ size_t edge_rans_put(const uint16_t *codes, size_t count, const struct edge_rans
     return EDGE_LANES_BYTES + words;
 }
 
-/* Without a branch, too. */
 static inline uint32_t take(uint32_t state, uint16_t *restrict code, const struct edge_rans_symbol *restrict symbols,
                             const uint8_t *restrict slots, const uint8_t *restrict *at)
 {
@@ -83,10 +87,10 @@ static inline uint32_t take(uint32_t state, uint16_t *restrict code, const struc
     const struct edge_rans_symbol *symbol = symbols + found;
     *code = (uint16_t)found;
     state = (EDGE_SLOTS - symbol->others) * (state >> EDGE_SLOT_BITS) + slot - symbol->start;
-    int enters = state < EDGE_STATE_FLOOR;
+    uint32_t enters = state < EDGE_STATE_FLOOR;
     uint32_t refilled = state << 16 | edge_load16(*at);
-    *at += enters ? 2 : 0;
-    return enters ? refilled : state;
+    *at += 2 * enters;
+    return choose(enters, refilled, state);
 }
 
 /* One symbol where the words may end. */
