@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge_runtime.codecs.feature_tables import FeatureTables
     from edge_runtime.models.bundle import SplitSpec, StoredFile
 
 
@@ -55,8 +56,13 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         manifest = msgspec.structs.replace(bundle.manifest, splits=splits)
         manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
         write_bundle(manifest, folder, options.out, "both")
-        rates = [rate for spec in splits for rate in _rates(spec.cut, folder / spec.tables.path)]
-    return {"bundle": str(options.out), "hash": manifest.hash, "rates": rates}
+        fitted = {spec.cut: Tables((folder / spec.tables.path).read_bytes()).stored for spec in splits}
+    return {
+        "bundle": str(options.out),
+        "hash": manifest.hash,
+        "drift_factor": {cut: tables.drift_factor for cut, tables in fitted.items()},
+        "rates": [rate for cut, tables in fitted.items() for rate in _rates(cut, tables)],
+    }
 
 
 def _calibrated(bundle: Bundle, spec: SplitSpec, photos: NDArray[np.uint8], folder: Path) -> StoredFile:
@@ -74,7 +80,7 @@ def _calibrated(bundle: Bundle, spec: SplitSpec, photos: NDArray[np.uint8], fold
     return stored_file(path)
 
 
-def _rates(cut: str, path: Path) -> list[dict[str, object]]:
+def _rates(cut: str, tables: FeatureTables) -> list[dict[str, object]]:
     """What each quality costs and keeps on the calibration photos."""
     return [
         {
@@ -84,5 +90,5 @@ def _rates(cut: str, path: Path) -> list[dict[str, object]]:
             "agreement": rate.agreement,
             "drift": rate.drift,
         }
-        for rate in Tables(path.read_bytes()).stored.rates
+        for rate in tables.rates
     ]

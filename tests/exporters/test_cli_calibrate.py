@@ -43,6 +43,7 @@ def test_tables_change_and_models_stay(
         assert (means[1] > means[0]).all()
         sizes = [rate["bytes"] for rate in report["rates"] if rate["cut"] == new.cut]
         assert sizes == sorted(sizes)
+        assert report["drift_factor"][new.cut] > 0
     assert found.manifest.models == split_bundle.manifest.models
 
 
