@@ -25,6 +25,7 @@ def describe_bundle(folder: Path) -> dict[str, object]:
         "classes": list(manifest.classes),
         "frame": msgspec.to_builtins(manifest.frame),
         "gate": msgspec.to_builtins(manifest.gate) or "none",
+        "policy": manifest.policy.path if manifest.policy else "none",
         "edge": manifest.default_edge_model,
         "server": manifest.default_server_model,
         "cut": manifest.default_split or "none",

@@ -25,7 +25,7 @@ MANIFEST = "bundle.toml"
 Role = Literal["edge", "server"]
 Runtime = Literal["onnxruntime", "litert", "tflite-runtime"]
 Precision = Literal["fp32", "fp16", "int8"]
-Kind = Literal["vit-attention", "vit-tokens", "cnn-filled", "cnn-prefix", "cnn-suffix"]
+Kind = Literal["vit-attention", "vit-tokens", "cnn-filled", "cnn-whole", "cnn-prefix", "cnn-suffix"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Triple = tuple[float, float, float]
 
@@ -107,7 +107,8 @@ class ModelSpec(_Table, frozen=True):
     Kinds: ``vit-attention`` maps ``image`` to ``logits`` and ``attention`` (class-token row of the last layer
     ``[1, heads, tokens]``, or every matrix ``[1, layers, heads, tokens, tokens]``); ``vit-tokens`` maps ``patches``
     and ``positions`` to ``logits``; ``cnn-filled`` maps ``image``, missing patches filled with ``mean``, to ``logits``;
-    ``cnn-prefix`` maps ``image`` to ``features``, which ``cnn-suffix`` maps to ``logits``.
+    ``cnn-whole``, the device's, maps ``image`` to ``logits``; ``cnn-prefix`` maps ``image`` to ``features``, which
+    ``cnn-suffix`` maps to ``logits``.
     """
 
     name: str
@@ -137,7 +138,8 @@ class SplitSpec(_Table, frozen=True):
 class Manifest(_Table, frozen=True):
     """The whole of ``bundle.toml``. ``class_folders`` names, in class order, the folders of labelled data sets.
 
-    ``default_split`` is a cut's name; a bundle without ``splits`` has none.
+    ``default_split`` is a cut's name; a bundle without ``splits`` has none. ``policy`` is what the device's scheduler
+    learned, an ONNX file.
     """
 
     format: int
@@ -154,6 +156,7 @@ class Manifest(_Table, frozen=True):
     class_folders: tuple[str, ...] = ()
     splits: tuple[SplitSpec, ...] = ()
     default_split: str = ""
+    policy: StoredFile | None = None
 
 
 def toml_table(manifest: Manifest) -> dict[str, Any]:
@@ -176,15 +179,17 @@ def _plain(value: Any) -> Any:
 
 
 def manifest_hash(manifest: Manifest) -> str:
-    """The sha256 that ties both halves: over everything but the hash itself, the half and the device's thresholds."""
-    free = {"hash", "half", "gate", "created_by"}
+    """The sha256 that ties both halves: over all but itself, the half, and what only the device decides by."""
+    free = {"hash", "half", "gate", "policy", "created_by"}
     tied = {key: value for key, value in toml_table(manifest).items() if key not in free}
     return hashlib.sha256(msgspec.json.encode(tied, order="sorted")).hexdigest()
 
 
 def files_of(manifest: Manifest, roles: Collection[Role] = ("edge", "server")) -> dict[str, ModelFile | StoredFile]:
-    """Files by path that the models of ``roles`` need, and the tables of every cut, which both sides need."""
+    """Files by path that ``roles`` need: their models', the tables of every cut for both, the policy for the edge."""
     files: list[ModelFile | StoredFile] = [split.tables for split in manifest.splits]
+    if manifest.policy and "edge" in roles:
+        files.append(manifest.policy)
     for model in manifest.models:
         for file in model.files if model.role in roles else ():
             files += [file, file.weights] if file.weights else [file]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+import tomli_w
 import torch
 
 import exporters
 from edge_runtime.models import Bundle
+from edge_runtime.models.bundle import MANIFEST, toml_table
+from exporters.bundle_files import stored_file
 from exporters.cli import main
 
 if TYPE_CHECKING:
@@ -45,6 +50,26 @@ def test_bundle_is_split_and_inspected(tiny_bundle: Bundle, tmp_path: Path, caps
     assert result["hash"] == tiny_bundle.hash
     assert {row["here"] for row in result["files"] if row["file"].startswith("eye")} == {"yes"}
     assert {row["here"] for row in result["files"] if row["file"].startswith("brain")} == {"no"}
+
+
+def test_a_policy_stays_with_the_device(
+    tiny_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its half has the file, the server's has not; both have the old hash, are inspected and validate."""
+    tuned = tmp_path / "tuned"
+    shutil.copytree(tiny_bundle.folder, tuned)
+    (tuned / "policy.onnx").write_bytes(b"learned")
+    manifest = msgspec.structs.replace(tiny_bundle.manifest, policy=stored_file(tuned / "policy.onnx"))
+    (tuned / MANIFEST).write_text(tomli_w.dumps(toml_table(manifest)))
+    for half, here in (("device", "yes"), ("server", "no")):
+        out = str(tmp_path / half)
+        assert main(["bundle", str(tuned), "--for", half, "--out", out]) == 0
+        assert main(["validate", out, "--count", "2"]) == 0
+        capsys.readouterr()
+        assert main(["inspect", out, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["hash"], found["policy"]) == (tiny_bundle.hash, "policy.onnx")
+        assert [row["here"] for row in found["files"] if row["file"] == "policy.onnx"] == [here]
 
 
 def test_bundle_is_validated_without_and_with_its_spec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import tomli_w
 
 from edge_runtime.errors import BundleError
 from edge_runtime.models import Bundle
-from edge_runtime.models.bundle import Manifest, SplitSpec, StoredFile, manifest_hash, toml_table
+from edge_runtime.models.bundle import Manifest, SplitSpec, StoredFile, files_of, manifest_hash, toml_table
 
 
 @pytest.fixture
@@ -65,11 +66,31 @@ def test_unknown_model_lists_the_known(zoo: Bundle) -> None:
 def test_both_halves_and_new_thresholds_keep_the_hash(zoo: Bundle) -> None:
     """The device may be tuned without the server noticing; other weights may not pass."""
     manifest = zoo.manifest
-    tuned = msgspec.structs.replace(manifest, half="device", gate=msgspec.structs.replace(manifest.gate, eta=0.1))
+    gate = msgspec.structs.replace(manifest.gate, eta=0.1)
+    tuned = msgspec.structs.replace(manifest, half="device", gate=gate, policy=StoredFile("policy.onnx", "0" * 64, 1))
     assert manifest_hash(tuned) == manifest.hash
     first = manifest.models[0]
     other = msgspec.structs.replace(manifest, models=(msgspec.structs.replace(first, macs=1), *manifest.models[1:]))
     assert manifest_hash(other) != manifest.hash
+
+
+def test_a_policy_is_the_devices_file(copy: Path) -> None:
+    """It is read back from the manifest, its sha256 checked, and the server needs none of it."""
+    (copy / "policy.onnx").write_bytes(b"learned")
+    policy = StoredFile("policy.onnx", hashlib.sha256(b"learned").hexdigest(), 7)
+    write(copy, msgspec.structs.replace(Bundle.load(copy).manifest, policy=policy))
+    bundle = Bundle.load(copy)
+    assert bundle.manifest.policy == policy
+    assert bundle.read(policy) == b"learned"
+    assert files_of(bundle.manifest, ["edge"])["policy.onnx"] == policy
+    assert "policy.onnx" not in files_of(bundle.manifest, ["server"])
+
+
+def test_a_policys_name_is_plain(copy: Path) -> None:
+    """It may not lead out of the folder."""
+    write(copy, msgspec.structs.replace(Bundle.load(copy).manifest, policy=StoredFile("../policy.onnx", "0", 1)))
+    with pytest.raises(BundleError, match=r"'\.\./policy\.onnx' is not a plain file name"):
+        Bundle.load(copy)
 
 
 def test_what_equals_its_default_counts_as_absent(zoo: Bundle) -> None:
