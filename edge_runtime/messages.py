@@ -1,12 +1,14 @@
 """The words of the runtime: frame, payload, request, reply, answer.
 
-These types cross every boundary (system, driver, client, server), so they depend on nothing but NumPy.
+These types cross every boundary (system, driver, client, server), so they depend on nothing but NumPy and the errors.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from edge_runtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,20 +46,30 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a system asks of the server. An empty ``model`` means the bundle's default server model."""
+    """What a system asks of the server: one or more frames of one payload kind, all answered by one model.
+
+    ``frame_id`` is the first frame's. An empty ``model`` means the bundle's default server model. Raises ArgumentError
+    for no payloads and for payloads of several kinds.
+    """
 
     system: str
     frame_id: int
-    payload: Payload
+    payloads: tuple[Payload, ...]
     model: str = ""
+
+    def __post_init__(self) -> None:
+        kinds = sorted({payload.kind for payload in self.payloads})
+        if len(kinds) != 1:
+            found = ", ".join(kinds) or "none"
+            raise ArgumentError(f"payloads: {found} in one request, give one or more payloads of one kind")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answers: float32 ``probabilities [classes]`` and its stage times in milliseconds.
+    """What the server answers: float32 ``probabilities [frames, classes]``, in the order of the payloads.
 
-    ``timings_ms`` has the keys ``decode``, ``queue`` (waiting for the model) and ``compute``; ``queue_length`` counts
-    the requests that waited for the same model when this one was answered.
+    ``timings_ms`` has the keys ``decode`` (of all frames), ``queue`` (waiting for the model) and ``compute``, in
+    milliseconds; ``queue_length`` counts the requests that waited for the same model when this one was answered.
     """
 
     probabilities: NDArray[np.float32]

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from edge_runtime.models import Bundle
 
 MAX_BATCH = 8
+# Frames in one request: what a device sends at a time, and what bounds the memory that a request may ask for.
+MAX_FRAMES = 32
 
 
 class Backend:
     """Predictors by name, the bundle's facts, and one line of requests before each predictor. Safe between threads.
 
-    Up to ``max_batch`` requests that wait for the same model share a run, where the model can.
+    Requests that wait for the same model share a run of up to ``max_batch`` frames, where the model can.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Backend:
             payload_kinds=tuple(dict.fromkeys(kind for predictor in predictors.values() for kind in predictor.kinds)),
             frame_size=frame_size,
             patch_size=patch_size,
+            max_frames=MAX_FRAMES,
         )
 
     @classmethod
@@ -66,12 +69,13 @@ class Backend:
         )
 
     def answer(self, request: Request, deadline_s: float = math.inf) -> Reply:
-        """Decode, wait for the model's turn, compute. ``deadline_s`` is on the clock of ``time.monotonic``.
+        """Decode, wait for the model's turn, compute, all frames of a request together.
 
-        Raises PayloadError for bytes that do not decode or a kind of payload that the model does not take,
-        ArgumentError for an unknown model, TooLate instead of an answer that would come after the deadline.
+        ``deadline_s`` is on the clock of ``time.monotonic``. Raises PayloadError for bytes that do not decode or a kind
+        of payload that the model does not take, ArgumentError for an unknown model, TooLate instead of an answer that
+        would come after the deadline.
         """
-        return self._line(request.model or self.description.default_model).answer(request.payload, deadline_s)
+        return self._line(request.model or self.description.default_model).answer(request.payloads, deadline_s)
 
     def _line(self, model: str) -> Line:
         try:

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=50151, help="0 picks a free one (default: %(default)s)")
     serve.add_argument("--model", default="", metavar="NAME", help="serve this model alone (default: all, loaded)")
     serve.add_argument("--threads", type=int, default=1, help="threads of one model (default: %(default)s)")
-    serve.add_argument("--max-batch", type=int, default=MAX_BATCH, help="requests in one run (default: %(default)s)")
+    serve.add_argument("--max-batch", type=int, default=MAX_BATCH, help="frames in one run (default: %(default)s)")
     serve.add_argument("--workers", type=int, default=16, help="requests taken at a time (default: %(default)s)")
     serve.add_argument("--tls-cert", type=Path, metavar="PEM", help="the server's certificate chain")
     serve.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")

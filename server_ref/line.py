@@ -1,21 +1,26 @@
 """The line of requests before one model: the oldest leads, those behind it share its run.
 
-Nobody waits for company: a run takes the requests that are there when the model becomes free, up to the line's most.
+Nobody waits for company: a run takes the requests that are there when the model becomes free, whole ones, as long as
+their frames stay within the line's most. A request that has more frames by itself is run alone.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from edge_runtime import kernels
 from edge_runtime.errors import ArgumentError, EdgeRuntimeError, ModelError, PayloadError
 from edge_runtime.messages import Reply
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from edge_runtime.messages import Payload
@@ -27,7 +32,7 @@ class TooLate(EdgeRuntimeError):  # noqa: N818 - an event, as LinkLost is on the
 
 
 class _Computed(NamedTuple):
-    """One request's share of a run: ``logits [classes]``, when the run began and ended."""
+    """One request's share of a run: ``logits [frames, classes]``, when the run began and ended."""
 
     logits: NDArray[np.float32]
     started_s: float
@@ -35,9 +40,9 @@ class _Computed(NamedTuple):
 
 
 class _Ticket:
-    """A decoded request in the line. ``taken``: it is part of a run that is under way or over."""
+    """A decoded request in the line, one of ``inputs`` a frame. ``taken``: it is part of a run, under way or over."""
 
-    def __init__(self, inputs: Inputs, deadline_s: float) -> None:
+    def __init__(self, inputs: Sequence[Inputs], deadline_s: float) -> None:
         self.inputs = inputs
         self.deadline_s = deadline_s
         self.taken = False
@@ -58,21 +63,21 @@ class Line:
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
         self._running = False
-        # By the size of a run; what was never run is taken to need no time.
-        self._needed_s = [0.0] * (self._most + 1)
+        # By the frames in a run; what was never run is taken to need no time.
+        self._needed_s: defaultdict[int, float] = defaultdict(float)
 
-    def answer(self, payload: Payload, deadline_s: float) -> Reply:
-        """Decode, wait for the model, compute; raises as ``Backend.answer`` does."""
-        self._check_kind(payload)
+    def answer(self, payloads: Sequence[Payload], deadline_s: float) -> Reply:
+        """Decode payloads of one kind, wait for the model, compute; raises as ``Backend.answer`` does."""
+        self._check_kind(payloads[0])
         start = time.perf_counter()
-        ticket = _Ticket(self._predictor.decode(payload), deadline_s)
+        ticket = _Ticket([self._predictor.decode(payload) for payload in payloads], deadline_s)
         arrived = time.perf_counter()
         run = self._wait_for_turn(ticket)
         if run:
             self._compute(run)
         logits, started, finished = ticket.computed.result()
         return Reply(
-            probabilities=_softmax(logits),
+            probabilities=np.stack([_softmax(row) for row in logits]),
             model=self._name,
             timings_ms={
                 "decode": (arrived - start) * 1e3,
@@ -108,19 +113,19 @@ class Line:
         if self._running:
             waiting = len(self._waiting)
             raise TooLate(f"deadline: passed while waiting for {self._name}, {waiting} more requests wait for it")
-        if left_s <= self._needed_s[1]:
-            text = f"{left_s * 1e3:.0f} ms left, {self._name} needs at least {self._needed_s[1] * 1e3:.0f} ms"
+        frames = len(ticket.inputs)
+        if left_s <= self._needed_s[frames]:
+            text = f"{left_s * 1e3:.0f} ms left, {self._name} needs at least {self._needed_s[frames] * 1e3:.0f} ms"
             # A refusal teaches nothing about the model: without this, one slow run could turn away everybody for ever.
-            self._needed_s[1] *= 0.9
+            self._needed_s[frames] *= 0.9
             raise TooLate(f"deadline: {text}")
 
     def _take(self, ticket: _Ticket) -> list[_Ticket]:
-        """The ticket and those behind it, as long as the larger run makes none of them late."""
+        """The ticket and those behind it, as long as the larger run is within the most and makes none of them late."""
         run = [ticket]
-        while self._waiting and len(run) < self._most:
-            larger = [*run, self._waiting[0]]
-            if min(one.left_s for one in larger) <= self._needed_s[len(larger)]:
-                self._needed_s[len(larger)] *= 0.9
+        while self._waiting and _frames(larger := [*run, self._waiting[0]]) <= self._most:
+            if min(one.left_s for one in larger) <= self._needed_s[_frames(larger)]:
+                self._needed_s[_frames(larger)] *= 0.9
                 break
             run = larger
             self._waiting.pop(0).taken = True
@@ -130,25 +135,39 @@ class Line:
     def _compute(self, run: list[_Ticket]) -> None:
         started = time.perf_counter()
         try:
-            logits = self._predictor.logits([ticket.inputs for ticket in run])
-            answered = list(zip(run, logits, strict=True))
+            logits = self._logits([inputs for ticket in run for inputs in ticket.inputs])
+            shares = np.split(logits, np.cumsum([len(ticket.inputs) for ticket in run[:-1]]))
         except BaseException as error:
             for ticket in run:
                 ticket.computed.set_exception(error)
         else:
             finished = time.perf_counter()
-            self._learn(len(run), finished - started)
-            for ticket, row in answered:
-                ticket.computed.set_result(_Computed(row, started, finished))
+            self._learn(len(logits), finished - started)
+            for ticket, share in zip(run, shares, strict=True):
+                ticket.computed.set_result(_Computed(share, started, finished))
         finally:
             with self._changed:
                 self._running = False
                 self._changed.notify_all()
 
-    def _learn(self, size: int, taken_s: float) -> None:
-        """Down at once, up slowly: what a run of that size cannot do without."""
-        needed_s = self._needed_s[size]
-        self._needed_s[size] = min(taken_s, needed_s + 0.1 * (taken_s - needed_s))
+    def _logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+        """Logits ``[len(inputs), classes]``, one after another where the model takes no more at a time."""
+        if self._predictor.batches:
+            logits = self._predictor.logits(inputs)
+        else:
+            logits = np.concatenate([self._predictor.logits([one]) for one in inputs])
+        if len(logits) != len(inputs):
+            raise ModelError(f"{self._name}: {len(logits)} rows of logits for {len(inputs)} frames, export it again")
+        return logits
+
+    def _learn(self, frames: int, taken_s: float) -> None:
+        """Down at once, up slowly: what a run of so many frames cannot do without."""
+        needed_s = self._needed_s[frames]
+        self._needed_s[frames] = min(taken_s, needed_s + 0.1 * (taken_s - needed_s))
+
+
+def _frames(run: Sequence[_Ticket]) -> int:
+    return sum(len(ticket.inputs) for ticket in run)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ class Predictor(Protocol):
     """One served model.
 
     ``kinds`` are the payloads it takes, ``max_bytes`` is what a sensible one weighs at most. ``batches`` says whether
-    one run may answer several requests.
+    the model answers several frames at a time; if not, `logits` is given one.
     """
 
     kinds: tuple[PayloadKind, ...]
@@ -67,7 +67,7 @@ class _PicturePredictor:
 class VitPredictor(_PicturePredictor):
     """A vision transformer that looks at the received tokens only (kind ``vit-tokens``).
 
-    Requests differ in their number of tokens, so each has a run of its own.
+    Frames differ in their number of tokens, so they are run one by one.
     """
 
     def __init__(self, model: Model, spec: ModelSpec, frame: FrameSpec) -> None:

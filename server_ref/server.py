@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from edge_runtime.transport import ServerTls
     from server_ref.backend import Backend
 
-# What a request may weigh beyond its raw values: bitmap, names, and a PNG of noise.
-SLACK_BYTES = 1 << 16
+# What a frame may weigh beyond its raw values: bitmap, names, and a PNG of noise.
+SLACK_BYTES = 1 << 12
 
 
 class Server:
     """Serves a backend from construction to `stop`; a context manager.
 
     ``port`` 0 picks a free one, `address` then says which. ``workers`` requests are taken at a time, waiting ones
-    included; further ones are refused with RESOURCE_EXHAUSTED, as are messages larger than any payload that the models
-    take. Raises ArgumentError when the port cannot be had or the certificates cannot be read.
+    included; further ones are refused with RESOURCE_EXHAUSTED, as are messages larger than the most frames of the
+    largest payload that the models take. Raises ArgumentError when the port cannot be had or the certificates cannot be
+    read.
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class Server:
             ThreadPoolExecutor(workers, "request"),
             maximum_concurrent_rpcs=workers,
             options=(
-                ("grpc.max_receive_message_length", backend.max_payload_bytes + SLACK_BYTES),
+                (
+                    "grpc.max_receive_message_length",
+                    backend.description.max_frames * (backend.max_payload_bytes + SLACK_BYTES),
+                ),
                 # Two servers on one port would share its requests by chance.
                 ("grpc.so_reuseport", 0),
                 # Clients ping every ten seconds while they wait.

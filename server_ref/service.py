@@ -37,12 +37,12 @@ class Service(EdgeRuntimeServicer):
         self._hash = bytes.fromhex(backend.description.bundle_hash)
 
     def Infer(self, request: pb.InferRequest, context: grpc.ServicerContext) -> pb.InferReply:  # noqa: N802
-        """Answer one frame."""
+        """Answer a request's frames."""
         left_s = context.time_remaining()
         deadline_s = math.inf if left_s is None else time.monotonic() + left_s
         try:
             self._check_bundle(request.bundle_hash)
-            return _to_message(self._backend.answer(_to_request(request), deadline_s))
+            return _to_message(self._backend.answer(self._to_request(request), deadline_s))
         except tuple(STATUSES) as error:
             context.set_code(STATUSES[type(error)])
             context.set_details(str(error)[:MAX_STATUS_TEXT])
@@ -59,6 +59,7 @@ class Service(EdgeRuntimeServicer):
             payload_kinds=description.payload_kinds,
             frame_size=description.frame_size,
             patch_size=description.patch_size,
+            max_frames=description.max_frames,
         )
 
     def _check_bundle(self, theirs: bytes) -> None:
@@ -68,17 +69,24 @@ class Service(EdgeRuntimeServicer):
                 "install both halves of one export"
             )
 
+    def _to_request(self, message: pb.InferRequest) -> Request:
+        frames, most = len(message.payloads), self._backend.description.max_frames
+        if frames > most:  # before any of them is looked at
+            raise ArgumentError(f"payloads: {frames} in one request, send {most} at most")
+        payloads = tuple(_to_payload(payload) for payload in message.payloads)
+        return Request(message.system, message.frame_id, payloads, message.model)
 
-def _to_request(message: pb.InferRequest) -> Request:
-    kind = message.WhichOneof("payload")
+
+def _to_payload(message: pb.Payload) -> Payload:
+    kind = message.WhichOneof("data")
     if kind is None:
-        raise PayloadError("payload: the request has none that this server knows, ask Describe for payload_kinds")
-    return Request(message.system, message.frame_id, Payload(kind, getattr(message, kind)), message.model)
+        raise PayloadError("payloads: one is of no kind that this server knows, ask Describe for payload_kinds")
+    return Payload(kind, getattr(message, kind))
 
 
 def _to_message(reply: Reply) -> pb.InferReply:
     return pb.InferReply(
-        probabilities=reply.probabilities,
+        probabilities=reply.probabilities.ravel(),
         model=reply.model,
         timings_ms=pb.Timings(**reply.timings_ms),
         queue_length=reply.queue_length,

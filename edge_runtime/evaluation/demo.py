@@ -67,8 +67,9 @@ def show(bundle: Bundle, edge: EdgeModel, gate: GateSpec, link: MeasuredLink, pa
         before = link.wire_bytes()
         answer = drive(system.infer(Frame(number, pixels)), link.call)
         spent = link.wire_bytes() - before
-        whole = link.call(Request("demo", number, Payload("image", image.encode(pixels, "png"))))
-        shown.append(Shown(path.name, answer, int(np.argmax(whole.probabilities)), spent, picture(edge, gate, pixels)))
+        whole = link.call(Request("demo", number, (Payload("image", image.encode(pixels, "png")),)))
+        whole_label = int(np.argmax(whole.probabilities[0]))
+        shown.append(Shown(path.name, answer, whole_label, spent, picture(edge, gate, pixels)))
     return shown
 
 

@@ -139,8 +139,8 @@ def server_pass(
     for photo, shown in _frames(photos, frame, sending.name):
         payload, count = sending.payload(shown.id, shown.pixels)
         before = link.wire_bytes()
-        reply = link.call(Request("evaluate", shown.id, payload, model))
-        correct = int(np.argmax(reply.probabilities)) == photo.label
+        reply = link.call(Request("evaluate", shown.id, (payload,), model))
+        correct = int(np.argmax(reply.probabilities[0])) == photo.label
         rows.append((correct, count, len(payload.data), link.wire_bytes() - before))
     correct_, count_, payload_, wire_ = zip(*rows, strict=True)
     return ServerPass(

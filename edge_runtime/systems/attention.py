@@ -50,15 +50,16 @@ class Attention:
         sent = len(decision.indices)
         try:
             with stages("link"):
-                reply = yield Request(self.name, frame.id, payload, self.model)
-            if len(reply.probabilities) != len(seen.logits):
-                raise ServerRefused(f"reply: {len(reply.probabilities)} probabilities for {len(seen.logits)} classes")
+                reply = yield Request(self.name, frame.id, (payload,), self.model)
+            probabilities = reply.probabilities[0]
+            if len(probabilities) != len(seen.logits):
+                raise ServerRefused(f"reply: {len(probabilities)} probabilities for {len(seen.logits)} classes")
         except LinkError as lost:
             return _own_answer(seen, decision, stages, note=str(lost), patches_sent=sent, payload=payload)
         stages.add_server(reply.timings_ms)
         return Answer(
-            reply.probabilities,
-            int(np.argmax(reply.probabilities)),
+            probabilities,
+            int(np.argmax(probabilities)),
             "server",
             decision.uncertainty.min_entropy,
             patches_sent=sent,

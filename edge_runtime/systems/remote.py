@@ -32,12 +32,13 @@ class Remote:
         with stages("encode"):
             payload = Payload("image", image.encode(frame.pixels, self.codec, self.quality))
         with stages("link"):
-            reply = yield Request(self.name, frame.id, payload, self.model)
+            reply = yield Request(self.name, frame.id, (payload,), self.model)
         stages.add_server(reply.timings_ms)
-        best = int(reply.probabilities.argmax())
-        doubt = float(-np.log2(reply.probabilities[best]))
+        probabilities = reply.probabilities[0]
+        best = int(probabilities.argmax())
+        doubt = float(-np.log2(probabilities[best]))
         return Answer(
-            reply.probabilities,
+            probabilities,
             best,
             "server",
             doubt,

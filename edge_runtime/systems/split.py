@@ -105,15 +105,16 @@ class Split:
         with stages("encode"):
             payload = Payload("features", self._encode(features, frame.deadline_s))
         with stages("link"):
-            reply = yield Request(self.name, frame.id, payload, self.model)
+            reply = yield Request(self.name, frame.id, (payload,), self.model)
         stages.add_server(reply.timings_ms)
         self._last_ms, self._reply_bytes = stages.taken_ms, reply.probabilities.nbytes
-        best = int(reply.probabilities.argmax())
+        probabilities = reply.probabilities[0]
+        best = int(probabilities.argmax())
         return Answer(
-            reply.probabilities,
+            probabilities,
             best,
             "server",
-            float(-np.log2(reply.probabilities[best])),
+            float(-np.log2(probabilities[best])),
             payload_bytes=len(payload.data),
             timings_ms=stages.taken_ms,
         )

@@ -17,7 +17,10 @@ from edge_runtime.transport.breaker import Breaker
 from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeStub
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
     from edge_runtime.messages import Request
     from edge_runtime.transport.tls import ClientTls
@@ -51,7 +54,10 @@ LOST = {
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a server says of itself; ``bundle_hash`` is hex, sizes are pixels."""
+    """What a server says of itself.
+
+    ``bundle_hash`` is hex, sizes are pixels, ``max_frames`` is the most that one request may carry.
+    """
 
     bundle_hash: str
     default_model: str
@@ -60,6 +66,7 @@ class Description:
     payload_kinds: tuple[str, ...]
     frame_size: int
     patch_size: int
+    max_frames: int
 
 
 class Client:
@@ -88,22 +95,25 @@ class Client:
         """Send a request and wait up to ``timeout_s`` seconds (infinity: without limit) for its reply.
 
         Raises LinkLost when there was none, at once while the breaker is open, and ServerRefused when the server said
-        no for good.
+        no for good or its reply does not fit the request.
         """
         self._check_breaker()
         if timeout_s <= 0:
             raise LinkLost(f"{self.address}: no time left to ask ({timeout_s:.3f} s)")
         message = pb.InferRequest(
-            system=request.system, frame_id=request.frame_id, bundle_hash=self._bundle_hash, model=request.model
+            system=request.system,
+            frame_id=request.frame_id,
+            bundle_hash=self._bundle_hash,
+            model=request.model,
+            payloads=[pb.Payload(**{payload.kind: payload.data}) for payload in request.payloads],
         )
-        setattr(message, request.payload.kind, request.payload.data)
         try:
             reply = self._stub.Infer(message, timeout=None if math.isinf(timeout_s) else timeout_s)
         except grpc.RpcError as error:
             raise self._lost_or_refused(error) from None
         self.breaker.succeeded()
         return Reply(
-            probabilities=np.array(reply.probabilities, np.float32),
+            probabilities=self._rows(reply.probabilities, len(request.payloads)),
             model=reply.model,
             timings_ms={stage: getattr(reply.timings_ms, stage) for stage in ("decode", "queue", "compute")},
             queue_length=reply.queue_length,
@@ -124,6 +134,7 @@ class Client:
             payload_kinds=tuple(reply.payload_kinds),
             frame_size=reply.frame_size,
             patch_size=reply.patch_size,
+            max_frames=reply.max_frames,
         )
 
     def close(self) -> None:
@@ -137,6 +148,12 @@ class Client:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _rows(self, probabilities: Sequence[float], frames: int) -> NDArray[np.float32]:
+        found = len(probabilities)
+        if found == 0 or found % frames:
+            raise ServerRefused(f"{self.address}: reply: {found} probabilities are no {frames} rows of equal length")
+        return np.array(probabilities, np.float32).reshape(frames, -1)
 
     def _check_breaker(self) -> None:
         if self.breaker.claim_probe():

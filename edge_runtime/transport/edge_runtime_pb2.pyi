@@ -7,22 +7,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InferRequest(_message.Message):
-    __slots__ = ("system", "frame_id", "bundle_hash", "model", "image", "patches", "features")
+    __slots__ = ("system", "frame_id", "bundle_hash", "model", "payloads")
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_HASH_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
-    IMAGE_FIELD_NUMBER: _ClassVar[int]
-    PATCHES_FIELD_NUMBER: _ClassVar[int]
-    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOADS_FIELD_NUMBER: _ClassVar[int]
     system: str
     frame_id: int
     bundle_hash: bytes
     model: str
+    payloads: _containers.RepeatedCompositeFieldContainer[Payload]
+    def __init__(self, system: _Optional[str] = ..., frame_id: _Optional[int] = ..., bundle_hash: _Optional[bytes] = ..., model: _Optional[str] = ..., payloads: _Optional[_Iterable[_Union[Payload, _Mapping]]] = ...) -> None: ...
+
+class Payload(_message.Message):
+    __slots__ = ("image", "patches", "features")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    PATCHES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     image: bytes
     patches: bytes
     features: bytes
-    def __init__(self, system: _Optional[str] = ..., frame_id: _Optional[int] = ..., bundle_hash: _Optional[bytes] = ..., model: _Optional[str] = ..., image: _Optional[bytes] = ..., patches: _Optional[bytes] = ..., features: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, image: _Optional[bytes] = ..., patches: _Optional[bytes] = ..., features: _Optional[bytes] = ...) -> None: ...
 
 class InferReply(_message.Message):
     __slots__ = ("probabilities", "model", "timings_ms", "queue_length")
@@ -51,7 +57,7 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class DescribeReply(_message.Message):
-    __slots__ = ("bundle_hash", "default_model", "models", "classes", "payload_kinds", "frame_size", "patch_size")
+    __slots__ = ("bundle_hash", "default_model", "models", "classes", "payload_kinds", "frame_size", "patch_size", "max_frames")
     BUNDLE_HASH_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +65,7 @@ class DescribeReply(_message.Message):
     PAYLOAD_KINDS_FIELD_NUMBER: _ClassVar[int]
     FRAME_SIZE_FIELD_NUMBER: _ClassVar[int]
     PATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MAX_FRAMES_FIELD_NUMBER: _ClassVar[int]
     bundle_hash: bytes
     default_model: str
     models: _containers.RepeatedScalarFieldContainer[str]
@@ -66,4 +73,5 @@ class DescribeReply(_message.Message):
     payload_kinds: _containers.RepeatedScalarFieldContainer[str]
     frame_size: int
     patch_size: int
-    def __init__(self, bundle_hash: _Optional[bytes] = ..., default_model: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., payload_kinds: _Optional[_Iterable[str]] = ..., frame_size: _Optional[int] = ..., patch_size: _Optional[int] = ...) -> None: ...
+    max_frames: int
+    def __init__(self, bundle_hash: _Optional[bytes] = ..., default_model: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[str]] = ..., payload_kinds: _Optional[_Iterable[str]] = ..., frame_size: _Optional[int] = ..., patch_size: _Optional[int] = ..., max_frames: _Optional[int] = ...) -> None: ...

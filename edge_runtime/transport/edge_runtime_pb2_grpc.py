@@ -50,8 +50,9 @@ class EdgeRuntimeServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Infer(self, request, context):
-        """Answers one frame. Statuses: INVALID_ARGUMENT (payload or model), FAILED_PRECONDITION (another bundle),
-        DEADLINE_EXCEEDED (too late to compute), RESOURCE_EXHAUSTED (too many requests, or one that is too large).
+        """Answers all frames of a request, or none. Statuses: INVALID_ARGUMENT (payloads or model), FAILED_PRECONDITION
+        (another bundle), DEADLINE_EXCEEDED (too late to compute), RESOURCE_EXHAUSTED (too many requests, or one that is
+        too large).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def request_() -> Request:
     """A whole grey photo."""
-    return Request("test", 1, Payload("image", image.encode(np.full((224, 224, 3), 128, np.uint8), "png")))
+    return Request("test", 1, (Payload("image", image.encode(np.full((224, 224, 3), 128, np.uint8), "png")),))
 
 
 def test_every_byte_of_a_call_is_counted(zoo: Bundle, request_: Request) -> None:
@@ -36,14 +36,15 @@ def test_every_byte_of_a_call_is_counted(zoo: Bundle, request_: Request) -> None
         before = link.wire_bytes()
         reply = link.call(request_)
         spent = link.wire_bytes() - before
-        assert len(zoo.classes) == len(reply.probabilities)
-        assert len(request_.payload.data) < spent < len(request_.payload.data) + 1000
+        assert reply.probabilities.shape == (1, len(zoo.classes))
+        size = len(request_.payloads[0].data)
+        assert size < spent < size + 1000
 
 
 def test_without_a_server_one_is_started_for_the_occasion(zoo: Bundle, request_: Request) -> None:
     """It runs in a process of its own and ends with the context."""
     with open_link(zoo) as link:
-        assert len(zoo.classes) == len(link.call(request_).probabilities)
+        assert link.call(request_).probabilities.shape == (1, len(zoo.classes))
 
 
 def test_tls_reaches_through_the_counting_proxy(zoo: Bundle, request_: Request, tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_tls_reaches_through_the_counting_proxy(zoo: Bundle, request_: Request, 
     with Server(Backend.open(zoo), tls=tls) as server:
         port = server.address.rpartition(":")[2]
         with open_link(zoo, f"localhost:{port}", tls=ClientTls(tmp_path / "ca.pem")) as link:
-            assert len(zoo.classes) == len(link.call(request_).probabilities)
+            assert link.call(request_).probabilities.shape == (1, len(zoo.classes))
         with open_link(zoo, f"localhost:{port}") as plain, pytest.raises(LinkLost):
             plain.call(request_)
 

@@ -57,7 +57,7 @@ class TestServe:
     def test_serves_until_told_to_stop(self, process, bundle_folder, pixels, stop):
         """It says where it listens, and ends with 0 on a signal, the request in flight answered."""
         ready = json.loads(process.stdout.readline())
-        request = Request("remote", 1, Payload("image", image.encode(pixels)), "slow")
+        request = Request("remote", 1, (Payload("image", image.encode(pixels)),), "slow")
         replies = []
         with Client(ready["address"], Bundle.load(bundle_folder).hash) as client:
             client.describe()
@@ -87,7 +87,7 @@ class TestKill:
     def test_clients_find_its_successor(self, process, bundle_folder, pixels):
         """After a kill every call is lost in time; a new server on the same port is found without a new client."""
         address = json.loads(process.stdout.readline())["address"]
-        request = Request("remote", 1, Payload("image", image.encode(pixels)))
+        request = Request("remote", 1, (Payload("image", image.encode(pixels)),))
         with Client(address, Bundle.load(bundle_folder).hash, breaker=Breaker(0.05, 0.2)) as client:
             client.call(request, 30)
             process.kill()

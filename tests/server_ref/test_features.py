@@ -23,9 +23,9 @@ from server_ref.server import Server
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
 
 
-def frame(colour: str) -> Frame:
+def frame(colour: str, seed: int = 0) -> Frame:
     """A frame of one colour, but for noise."""
-    noise = np.random.default_rng(0).integers(0, 50, (64, 64, 3))
+    noise = np.random.default_rng(seed).integers(0, 50, (64, 64, 3))
     return Frame(1, (np.array(COLOURS[colour]) + noise).astype(np.uint8))
 
 
@@ -47,15 +47,15 @@ def codec(bundle: Bundle, cut: str) -> FeatureCodec:
     return FeatureCodec.load(bundle.read(bundle.split(cut).tables))
 
 
-def encoded(bundle: Bundle, cut: str, colour: str = "red") -> bytes:
+def encoded(bundle: Bundle, cut: str, colour: str = "red", seed: int = 0) -> bytes:
     """A good payload for a cut."""
-    features = PrefixModel(bundle, bundle.split(cut).prefix).features(frame(colour))
+    features = PrefixModel(bundle, bundle.split(cut).prefix).features(frame(colour, seed))
     return codec(bundle, cut).encode(features, 90)
 
 
 def ask(model: str, data: bytes) -> Request:
     """A request with features for a model."""
-    return Request("split", 1, Payload("features", data), model)
+    return Request("split", 1, (Payload("features", data),), model)
 
 
 def refusal(backend: Backend, data: bytes) -> str:
@@ -81,6 +81,16 @@ def test_both_halves_make_the_network(split_bundle, client, cut, colour):
     assert answer.timings_ms["server_compute"] > 0
 
 
+def test_frames_together_get_the_answers_they_get_alone(client, split_bundle):
+    """32 frames in one request are answered like 32 requests, row by row."""
+    payloads = [Payload("features", encoded(split_bundle, "early", list(COLOURS)[i % 3], seed=i)) for i in range(32)]
+    together = client.call(Request("split", 1, tuple(payloads), "net.early"), 10)
+    alone = [client.call(Request("split", 1, (payload,), "net.early"), 10) for payload in payloads]
+
+    assert together.probabilities.shape == (32, 3)
+    assert np.array_equal(np.concatenate([reply.probabilities for reply in alone]), together.probabilities)
+
+
 def test_the_server_says_what_it_takes(client):
     """All three kinds of payloads are in its description."""
     description = client.describe()
@@ -98,7 +108,7 @@ def test_features_for_a_whole_network(client, split_bundle):
 def test_a_picture_for_a_suffix(client):
     """A model that takes features says so."""
     with pytest.raises(ServerRefused, match=r"image: model 'net\.late' takes features"):
-        client.call(Request("split", 1, Payload("image", b"\xff\xd8"), "net.late"), 10)
+        client.call(Request("split", 1, (Payload("image", b"\xff\xd8"),), "net.late"), 10)
 
 
 def test_features_of_another_cut(client, split_bundle):
@@ -161,7 +171,7 @@ def test_requests_for_one_suffix_share_runs(split_bundle):
 
 
 def test_a_message_larger_than_any_payload(client):
-    """Nothing larger than a raw frame, or the largest map as float16, is read."""
+    """Nothing larger than 32 raw frames, or as many of the largest map as float16, is read."""
     largest = max(2 * 3 * 16 * 16, 3 * 64 * 64)
     with pytest.raises(ServerRefused, match="larger than max"):
-        client.call(ask("net.early", bytes(largest + (1 << 16) + 1)), 10)
+        client.call(ask("net.early", bytes(32 * (largest + (1 << 12)))), 10)

@@ -18,7 +18,7 @@ FAR = float("inf")
 
 
 class Scripted:
-    """Answers byte b with logits [0, b]; `hold` keeps runs from ending while cleared, ``runs`` lists their requests."""
+    """Answers byte b with logits [0, b]; `hold` keeps runs from ending while cleared, ``runs`` lists their frames."""
 
     kinds = ("features",)
     max_bytes = 1
@@ -61,10 +61,13 @@ def ask(line: Line, scripted: Scripted):
     """Asks in a thread of its own, and returns once the request waits or is run."""
     with ThreadPoolExecutor(16) as pool:
 
-        def once(byte: int, deadline_s: float = FAR) -> Future:
-            before = len(line._waiting) + sum(len(run) for run in scripted.runs)
-            asked = pool.submit(line.answer, Payload("features", bytes([byte])), deadline_s)
-            settle(lambda: asked.done() or len(line._waiting) + sum(len(run) for run in scripted.runs) > before)
+        def seen() -> int:
+            return sum(len(ticket.inputs) for ticket in line._waiting) + sum(len(run) for run in scripted.runs)
+
+        def once(*frames: int, deadline_s: float = FAR) -> Future:
+            before = seen()
+            asked = pool.submit(line.answer, [Payload("features", bytes([byte])) for byte in frames], deadline_s)
+            settle(lambda: asked.done() or seen() > before)
             return asked
 
         yield once
@@ -79,10 +82,16 @@ def settle(there: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def best(asked: Future) -> float:
-    """The byte that a reply answers: its log-odds."""
+def all_best(asked: Future) -> list[int]:
+    """The bytes that a reply answers, one a frame: their log-odds."""
     probabilities = asked.result(10).probabilities
-    return round(float(np.log(probabilities[1] / probabilities[0])))
+    return np.log(probabilities[:, 1] / probabilities[:, 0]).round().astype(int).tolist()
+
+
+def best(asked: Future) -> int:
+    """The byte that a reply for one frame answers."""
+    (byte,) = all_best(asked)
+    return byte
 
 
 def test_those_that_wait_share_a_run(ask, scripted):
@@ -147,7 +156,7 @@ def test_a_run_that_fails_ends(ask, scripted):
 def test_a_late_request_leaves_the_line(ask, scripted):
     """Its time over, it is not computed; those around it are."""
     ask(1)
-    late, good = ask(2, time.monotonic() + 0.05), ask(3)
+    late, good = ask(2, deadline_s=time.monotonic() + 0.05), ask(3)
     with pytest.raises(TooLate, match="passed while waiting for suffix"):
         late.result(10)
     scripted.hold.set()
@@ -159,14 +168,71 @@ def test_a_late_request_leaves_the_line(ask, scripted):
 def test_company_makes_nobody_late(ask, line, scripted):
     """Who has time for a run alone, but not for one of two, is run alone."""
     line._needed_s[2] = 30.0  # as if runs of two had taken longer
-    asked = [ask(1), ask(2, time.monotonic() + 20), ask(3)]
+    asked = [ask(1), ask(2, deadline_s=time.monotonic() + 20), ask(3)]
     scripted.hold.set()
 
     assert [best(one) for one in asked] == [1, 2, 3]
     assert scripted.runs == [[1], [2], [3]]
 
 
+def test_frames_of_a_request_stay_together(ask, scripted):
+    """A run takes whole requests as long as their frames stay within the most; each gets its own rows, in order."""
+    asked = [ask(1), ask(2, 3), ask(4, 5), ask(6), ask(7)]
+    scripted.hold.set()
+
+    assert [all_best(one) for one in asked] == [[1], [2, 3], [4, 5], [6], [7]]
+    assert scripted.runs == [[1], [2, 3, 4, 5], [6, 7]]
+
+
+def test_a_request_larger_than_the_most_is_run_alone(ask, scripted):
+    """Six frames of one request are one run, and nobody joins it."""
+    asked = [ask(1), ask(2), ask(3, 4, 5, 6, 7, 8), ask(9)]
+    scripted.hold.set()
+
+    assert [all_best(one) for one in asked] == [[1], [2], [3, 4, 5, 6, 7, 8], [9]]
+    assert scripted.runs == [[1], [2], [3, 4, 5, 6, 7, 8], [9]]
+
+
+def test_what_runs_need_is_known_by_their_frames(ask, line, scripted):
+    """A request for two frames is refused for what runs of two need, not for what runs of one do."""
+    line._needed_s[2] = 30.0  # as if runs of two had taken longer
+    scripted.hold.set()
+    with pytest.raises(TooLate, match="needs at least 30000 ms"):
+        ask(1, 2, deadline_s=time.monotonic() + 20).result(10)
+
+    assert best(ask(3, deadline_s=time.monotonic() + 20)) == 3
+
+
+def test_one_bad_frame_refuses_its_request(ask, scripted):
+    """A payload among several that does not decode, or has no answer, is the whole request's error."""
+    scripted.hold.set()
+    with pytest.raises(PayloadError, match="features: zero"):
+        ask(1, 0).result(10)
+    with pytest.raises(ModelError, match="no answer"):
+        ask(1, 255).result(10)
+
+    assert scripted.runs == [[1, 255]]
+
+
+def test_a_model_that_takes_one_frame_at_a_time(scripted):
+    """It answers the frames of a request one after another."""
+    scripted.batches = False
+    scripted.hold.set()
+    reply = Line("suffix", scripted, 4).answer([Payload("features", bytes([byte])) for byte in (1, 2, 3)], FAR)
+
+    assert reply.probabilities.shape == (3, 2)
+    assert scripted.runs == [[1], [2], [3]]
+
+
+def test_a_model_that_loses_rows(scripted):
+    """Fewer rows than frames are the model's fault, not answers for somebody else."""
+    scripted.hold.set()
+    scripted.logits = lambda inputs: np.zeros((len(inputs) - 1, 2), np.float32)
+    with pytest.raises(ModelError, match="suffix: 1 rows of logits for 2 frames"):
+        Line("suffix", scripted, 4).answer([Payload("features", b"\1")] * 2, FAR)
+
+
 def test_a_payload_of_another_kind(line):
     """The model's own kinds are named."""
     with pytest.raises(PayloadError, match="image: model 'suffix' takes features"):
-        line.answer(Payload("image", b""), FAR)
+        line.answer([Payload("image", b"")], FAR)

@@ -106,7 +106,7 @@ def test_output_that_is_no_number(pixels):
     backend = Backend({"broken": Broken()}, default_model="broken", bundle_hash="", classes=("a", "b", "c"))
 
     with pytest.raises(ModelError, match="the model's output is no answer: logits"):
-        backend.answer(Request("remote", 1, Payload("image", image.encode(pixels, "png"))))
+        backend.answer(Request("remote", 1, (Payload("image", image.encode(pixels, "png")),)))
 
 
 class Broken:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def request_(pixels) -> Request:
     """The whole frame."""
-    return Request("remote", 7, Payload("image", image.encode(pixels, "png")))
+    return Request("remote", 7, (Payload("image", image.encode(pixels, "png")),))
 
 
 @pytest.fixture(scope="module")

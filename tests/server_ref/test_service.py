@@ -33,7 +33,7 @@ def message(backend, pixels) -> pb.InferRequest:
         system="remote",
         frame_id=1,
         bundle_hash=bytes.fromhex(backend.description.bundle_hash),
-        image=image.encode(pixels, "png"),
+        payloads=[pb.Payload(image=image.encode(pixels, "png"))],
     )
 
 
@@ -60,9 +60,16 @@ class TestAnswers:
     def test_patches(self, stub, message, pixels, codec):
         """Some patches are answered from what they show: the upper half is red."""
         indices = np.array([0, 3, 5], np.uint16)
-        message.patches = patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), codec)
+        message.payloads[0].patches = patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), codec)
 
         assert stub.Infer(message, timeout=5).probabilities[0] > 0.95
+
+    def test_frames_are_answered_row_by_row(self, stub, message, pixels):
+        """Probabilities are frames × classes, in the order of the payloads."""
+        green = np.ascontiguousarray(np.roll(pixels, 1, axis=2))
+        message.payloads.append(pb.Payload(image=image.encode(green, "png")))
+
+        assert list(stub.Infer(message, timeout=5).probabilities) == pytest.approx([0.5, 0, 0.5, 0.5, 0.5, 0])
 
     def test_without_a_deadline(self, stub, message):
         """A call without a deadline is answered too."""
@@ -77,7 +84,7 @@ class TestAnswers:
         assert list(reply.models) == ["colour"]
         assert list(reply.classes) == ["red", "green", "blue"]
         assert list(reply.payload_kinds) == ["image", "patches"]
-        assert (reply.frame_size, reply.patch_size) == (64, 16)
+        assert (reply.frame_size, reply.patch_size, reply.max_frames) == (64, 16, 32)
 
 
 class TestRefusals:
@@ -108,8 +115,7 @@ class TestRefusals:
 
     def test_endless_model_name(self, stub, message):
         """A name too long for a status is cut, not a protocol error."""
-        message.ClearField("image")
-        message.image = b""
+        message.payloads[0].image = b""
         message.model = "x" * 60_000
         status, text = refusal(stub, message)
 
@@ -118,16 +124,44 @@ class TestRefusals:
 
     def test_no_payload(self, stub, message):
         """A request without a payload that the server knows is told where to look."""
-        message.ClearField("image")
+        message.payloads[0].ClearField("image")
         status, text = refusal(stub, message)
 
         assert status is grpc.StatusCode.INVALID_ARGUMENT
         assert "ask Describe for payload_kinds" in text
 
+    def test_no_payloads(self, stub, message):
+        """A request for no frame is none."""
+        message.ClearField("payloads")
+
+        assert refusal(stub, message) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "payloads: none in one request, give one or more payloads of one kind",
+        )
+
+    def test_mixed_payloads(self, stub, message):
+        """Frames of several kinds are refused, before any is decoded."""
+        message.payloads.append(pb.Payload(patches=b"no patches"))
+
+        assert refusal(stub, message) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "payloads: image, patches in one request, give one or more payloads of one kind",
+        )
+
+    def test_too_many_payloads(self, stub, message):
+        """One frame more than Describe says is refused before any is decoded."""
+        del message.payloads[:]
+        message.payloads.extend([pb.Payload(image=b"no image")] * 33)
+
+        assert refusal(stub, message) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "payloads: 33 in one request, send 32 at most",
+        )
+
     @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBPVP8 ", bytes(1000)])
     def test_bad_image(self, stub, message, data):
         """Bytes that are no picture get the codec's own line."""
-        message.image = data
+        message.payloads[0].image = data
         status, text = refusal(stub, message)
 
         assert status is grpc.StatusCode.INVALID_ARGUMENT
@@ -136,15 +170,15 @@ class TestRefusals:
     @pytest.mark.parametrize("data", [b"", b"EP", b"EP\x01\x00\x00\x04\x04\x10\0\0\0\0", bytes(1000)])
     def test_bad_patches(self, stub, message, data):
         """Bytes that are no patches get the codec's own line."""
-        message.patches = data
+        message.payloads[0].patches = data
         status, text = refusal(stub, message)
 
         assert status is grpc.StatusCode.INVALID_ARGUMENT
         assert text.startswith("patches: ")
 
     def test_oversized_message(self, stub, message):
-        """A message larger than a raw frame and its slack is refused before it is read."""
-        message.image = bytes(3 * 64 * 64 + (1 << 16) + 1)
+        """A message larger than 32 raw frames and their slack is refused before it is read."""
+        message.payloads[0].image = bytes(32 * (3 * 64 * 64 + (1 << 12)))
 
         assert refusal(stub, message)[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
 

@@ -17,7 +17,7 @@ from edge_runtime.systems.attention import Attention
 
 def reply() -> Reply:
     """A server that is sure of class 2."""
-    return Reply(np.array([0.1, 0.1, 0.8], np.float32), "server", {"decode": 1.0, "queue": 0.0, "compute": 2.0})
+    return Reply(np.array([[0.1, 0.1, 0.8]], np.float32), "server", {"decode": 1.0, "queue": 0.0, "compute": 2.0})
 
 
 def finish(inference: Any, value: Reply) -> Answer:
@@ -39,7 +39,7 @@ def test_a_sure_device_answers_without_asking(sure: Any, gate: GateSpec, frame: 
 def test_an_unsure_device_sends_the_patches_its_attention_chose(unsure: Any, gate: GateSpec, frame: Frame) -> None:
     """The payload holds exactly the patches that the rule selects, at their places."""
     request = next(Attention(unsure, gate).infer(frame))
-    indices, sent = patches.decode(request.payload.data, (4, 4), 16)
+    indices, sent = patches.decode(request.payloads[0].data, (4, 4), 16)
     wanted = kernels.select_sum(kernels.class_attention(unsure.seen.attention), 0.5)
     assert wanted.tolist() == indices.tolist()
     assert np.array_equal(kernels.gather(frame.pixels, wanted), sent)
@@ -51,7 +51,7 @@ def test_the_server_decides_what_the_device_sent(unsure: Any, gate: GateSpec, fr
     request = next(inference)
     answer = finish(inference, reply())
     assert (answer.decided_by, answer.label) == ("server", 2)
-    assert len(request.payload.data) == answer.payload_bytes
+    assert len(request.payloads[0].data) == answer.payload_bytes
     assert {"edge", "select", "encode", "link", "server_compute"} <= set(answer.timings_ms)
 
 
@@ -78,6 +78,6 @@ def test_a_reply_for_other_classes_is_no_answer(unsure: Any, gate: GateSpec, fra
     """A server that knows another number of classes cannot be understood; the device answers."""
     inference = Attention(unsure, gate).infer(frame)
     next(inference)
-    answer = finish(inference, Reply(np.array([0.5, 0.5], np.float32), "server", {}))
+    answer = finish(inference, Reply(np.array([[0.5, 0.5]], np.float32), "server", {}))
     assert answer.decided_by == "edge-fallback"
     assert answer.note == "reply: 2 probabilities for 3 classes"

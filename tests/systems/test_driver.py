@@ -15,7 +15,7 @@ from edge_runtime.systems.driver import RETURN_MARGIN_S, drive
 from edge_runtime.systems.local import Local
 from edge_runtime.systems.remote import Remote
 
-PROBABILITIES = np.array([0.2, 0.7, 0.1], np.float32)
+PROBABILITIES = np.array([[0.2, 0.7, 0.1]], np.float32)
 
 
 def answer(_request: Request, _timeout_s: float) -> Reply:
@@ -31,8 +31,8 @@ def lose(_request: Request, _timeout_s: float) -> Reply:
 def two_rounds(rounds: int) -> Any:
     """A system that asks ``rounds`` times."""
     for number in range(rounds):
-        reply = yield Request("test", number, Payload("image", b""))
-    return Answer(reply.probabilities, 1, "server", 0.0)
+        reply = yield Request("test", number, (Payload("image", b""),))
+    return Answer(reply.probabilities[0], 1, "server", 0.0)
 
 
 def test_a_system_may_ask_more_than_once() -> None:

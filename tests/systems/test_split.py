@@ -45,7 +45,7 @@ class Half:
 
 def reply() -> Reply:
     """A server that is sure of class 2 and took 30 ms."""
-    return Reply(np.array([0.1, 0.1, 0.8], np.float32), "net.cut", {"decode": 5.0, "queue": 5.0, "compute": 20.0})
+    return Reply(np.array([[0.1, 0.1, 0.8]], np.float32), "net.cut", {"decode": 5.0, "queue": 5.0, "compute": 20.0})
 
 
 def finish(inference: Any) -> Answer:
@@ -62,8 +62,9 @@ def test_the_features_travel_and_the_server_decides(frame: Frame) -> None:
     request = next(inference)
     answer = finish(inference)
 
-    assert (request.payload.kind, request.model) == ("features", "net.cut")
-    assert request.payload.data == frame.pixels[..., 0].astype(np.float16).tobytes()
+    (payload,) = request.payloads
+    assert (payload.kind, request.model) == ("features", "net.cut")
+    assert payload.data == frame.pixels[..., 0].astype(np.float16).tobytes()
     assert (answer.decided_by, answer.label, answer.payload_bytes) == ("server", 2, 64 * 64 * 2)
     assert set(answer.timings_ms) == {"prefix", "encode", "link", "server_decode", "server_queue", "server_compute"}
     assert answer.min_entropy == pytest.approx(-math.log2(0.8))

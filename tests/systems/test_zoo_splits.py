@@ -42,7 +42,7 @@ def test_fine_features_keep_the_answer(bundle: Bundle) -> None:
 
     whole = Payload("image", image.encode(frame.pixels, "png"))
     for spec in bundle.manifest.splits:
-        wanted = backend.answer(Request("remote", 0, whole, spec.network)).probabilities
+        wanted = backend.answer(Request("remote", 0, (whole,), spec.network)).probabilities[0]
         codec = FeatureCodec.load(bundle.read(spec.tables))
         for precision, difference in (("fp16", 0.05), ("int8", 0.25)):
             prefix = PrefixModel(bundle, spec.prefix, precision=precision)

@@ -67,4 +67,4 @@ def photo_request() -> Request:
     """Half of the raw patches of a frame: 75 kB."""
     indices = np.arange(0, 196, 2, dtype=np.uint16)
     sent = kernels.gather(np.full((224, 224, 3), 90, np.uint8), indices, 16)
-    return Request("attention", 1, Payload("patches", patches.encode(sent, indices, (14, 14), "raw")))
+    return Request("attention", 1, (Payload("patches", patches.encode(sent, indices, (14, 14), "raw")),))

@@ -6,14 +6,20 @@ import math
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import grpc
 import numpy as np
 import pytest
 
 from edge_runtime.errors import ArgumentError, LinkLost, ServerRefused
 from edge_runtime.messages import Payload, Request
 from edge_runtime.transport import Breaker, Client, ClientTls, LinkShape, Shaper
+from edge_runtime.transport import edge_runtime_pb2 as pb
+from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeServicer, add_EdgeRuntimeServicer_to_server
 from server_ref.server import Server
 
 if TYPE_CHECKING:
@@ -43,6 +49,23 @@ def client(shaper: Shaper, bundle_hash: str) -> Iterator[Client]:
         yield device
 
 
+@contextmanager
+def stubborn_server(probabilities: list[float]) -> Iterator[str]:
+    """Address of a server that answers every request with the same probabilities."""
+
+    class Stubborn(EdgeRuntimeServicer):
+        def Infer(self, request, context):  # noqa: ARG002
+            return pb.InferReply(probabilities=probabilities)
+
+    with ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool)
+        add_EdgeRuntimeServicer_to_server(Stubborn(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        yield f"127.0.0.1:{port}"
+        server.stop(0).wait()
+
+
 def error_of(client: Client, request: Request) -> Exception | None:
     """What a call raises."""
     try:
@@ -69,10 +92,27 @@ class TestCall:
         reply = client.call(photo_request, 5)
 
         assert reply.probabilities.dtype == np.float32
-        assert np.array_equal([0.25] * 4, reply.probabilities)
+        assert np.array_equal([[0.25] * 4], reply.probabilities)
         assert reply.model == "equal"
         assert list(reply.timings_ms) == ["decode", "queue", "compute"]
         assert reply.queue_length == 0
+
+    def test_one_row_a_frame(self, client, photo_request):
+        """Several frames in one request get a row each."""
+        several = replace(photo_request, payloads=photo_request.payloads * 3)
+
+        assert np.array_equal([[0.25] * 4] * 3, client.call(several, 5).probabilities)
+
+    @pytest.mark.parametrize("probabilities", [[], [0.5, 0.5, 0.5]])
+    def test_reply_that_does_not_fit(self, bundle_hash, photo_request, probabilities):
+        """Probabilities that are no rows of equal length, one a frame, are refused."""
+        two = replace(photo_request, payloads=photo_request.payloads * 2)
+        with (
+            stubborn_server(probabilities) as address,
+            Client(address, bundle_hash) as device,
+            pytest.raises(ServerRefused, match=rf"reply: {len(probabilities)} probabilities are no 2 rows"),
+        ):
+            device.call(two, 5)
 
     def test_without_a_deadline(self, client, photo_request):
         """Infinity waits as long as it takes."""
@@ -85,12 +125,12 @@ class TestCall:
         assert description.bundle_hash == bundle_hash
         assert description.models == ("equal",)
         assert description.payload_kinds == ("image", "patches")
-        assert (description.frame_size, description.patch_size) == (224, 16)
+        assert (description.frame_size, description.patch_size, description.max_frames) == (224, 16, 32)
 
     def test_bad_payload(self, client, photo_request):
         """A refusal carries the server's line and leaves the breaker closed."""
         with pytest.raises(ServerRefused, match="INVALID_ARGUMENT: patches: 4 bytes end inside the header"):
-            client.call(Request("attention", 1, Payload("patches", b"EP\x01\x00")), 5)
+            client.call(Request("attention", 1, (Payload("patches", b"EP\x01\x00"),)), 5)
 
         assert client.breaker.state == "closed"
         assert client.call(photo_request, 5).model == "equal"
@@ -126,7 +166,7 @@ class TestCall:
         client.call(photo_request, 5)
         sent = shaper.bytes_up - before
 
-        assert 0 < sent - len(photo_request.payload.data) < 400
+        assert 0 < sent - len(photo_request.payloads[0].data) < 400
 
     def test_slow_link_takes_its_time(self, server, bundle_hash, photo_request):
         """75 kB over 5 Mbit/s with a round trip of 20 ms take 140 ms."""
@@ -243,7 +283,7 @@ class TestLost:
     def test_oversized_message(self, client):
         """A message beyond the server's limit is refused for good, which says nothing about the link."""
         with pytest.raises(ServerRefused, match="RESOURCE_EXHAUSTED"):
-            client.call(Request("attention", 1, Payload("patches", bytes(1 << 18))), 5)
+            client.call(Request("attention", 1, (Payload("patches", bytes(1 << 23)),)), 5)
 
         assert client.breaker.state == "closed"
 
