@@ -17,7 +17,9 @@ DEVICE_ARROWS = {
     "models": set(),
     "transport": set(),
     "systems": {"kernels", "codecs", "models"},
-    "evaluation": {"kernels", "codecs", "models", "systems", "transport"},
+    "control": set(),
+    "scheduling": {"kernels", "codecs", "models", "systems", "control"},
+    "evaluation": {"kernels", "codecs", "models", "systems", "transport", "control", "scheduling"},
 }
 
 
@@ -47,7 +49,7 @@ def test_the_device_never_imports_torch_exporters_or_the_server(path: Path) -> N
 
 @pytest.mark.parametrize("room", DEVICE_ARROWS)
 def test_rooms_of_the_device_import_only_along_the_arrows(room: str) -> None:
-    """cli → evaluation → systems → codecs → kernels, with models and transport beside them."""
+    """cli → evaluation → scheduling → systems → codecs → kernels, with models, control and transport beside them."""
     rooms = set(DEVICE_ARROWS)
     for path in sources(f"edge_runtime/{room}"):
         used = {name.split(".")[1] for name in imports(path) if name.startswith("edge_runtime.") and "." in name}

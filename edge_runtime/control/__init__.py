@@ -1,0 +1,1 @@
+"""What the runtime learns about link, server and device while it works."""

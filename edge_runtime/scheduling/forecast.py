@@ -1,0 +1,198 @@
+"""What every plan would do at one moment: rate, latency and the stages behind them, for all plans in one go.
+
+The formulas are the modes' of the reconstruction (docs/systems/bps.md), with one bottleneck per period: the device, the
+link and the server each do one thing at a time, and overlap as far as a plan's requests in flight let them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_runtime.errors import ArgumentError
+from edge_runtime.scheduling.plans import BATCHES, MOST_IN_FLIGHT, PIPELINED, Plan
+from edge_runtime.scheduling.tables import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from edge_runtime.scheduling.state import State
+    from edge_runtime.scheduling.tables import Level, Site, Tables
+
+    F64 = NDArray[np.float64]
+
+# Frames of the local runs that fill a hybrid's idle time: short ones, for the next request must not wait long.
+HYBRID_RUNS = (1, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """One plan foreseen: seconds per request of ``device``, ``link`` and ``server``, and of the ``local`` run beside.
+
+    ``rate`` in frames a second, ``latency_s`` from a frame's turn to its answer, ``payload_bytes`` per frame.
+    """
+
+    plan: Plan
+    rate: float
+    latency_s: float
+    device_s: float
+    link_s: float
+    server_s: float
+    local_s: float
+    payload_bytes: float
+    loss: float
+
+
+class Forecast:
+    """The forecasts of many plans for one state; every array is ``[plans]``."""
+
+    def __init__(self, costs: Costs, state: State) -> None:
+        self._costs = costs
+        link, sends = state.link, costs.sends
+        self.device_s = costs.device_s * state.device_factor
+        self.local_s = costs.local_s * state.device_factor
+        self.link_s = costs.request_bytes / link.bandwidth
+        self.server_s = costs.server_s * state.server_factor
+        alone_s = self.device_s + self.link_s + link.round_trip_s + costs.reply_bytes / link.bandwidth + self.server_s
+        busiest_s = np.maximum(np.maximum(self.device_s, self.link_s), self.server_s)
+        # Enough requests to keep the busiest stage busy, also while the device is at a local run.
+        waits_s = alone_s + np.where(costs.fills, self.local_s, 0.0)
+        self.in_flight = np.minimum(costs.most_in_flight, np.ceil(waits_s / np.maximum(busiest_s, 1e-9)) + 1)
+        period_s = np.maximum(busiest_s, alone_s / self.in_flight)
+        with_local_s = np.maximum(period_s, self.device_s + self.local_s)
+        idle = np.maximum(1 - self.device_s / np.maximum(period_s, 1e-9), 0.0)
+        local_rate = costs.local_frames / np.maximum(self.local_s, 1e-9)
+        self.rate: F64 = np.select(
+            [~sends, costs.beside, costs.fills],
+            [local_rate, costs.frames / np.maximum(with_local_s, 1e-9), costs.frames / period_s + idle * local_rate],
+            costs.frames / np.maximum(period_s, 1e-9),
+        )
+        self.latency_s: F64 = np.select(
+            [~sends, costs.beside], [self.local_s, np.maximum(alone_s, self.device_s + self.local_s)], waits_s
+        )
+        self.possible: NDArray[np.bool_] = ~sends if not link.reachable else np.ones(len(sends), bool)
+
+    def stages(self, index: int) -> Stages:
+        """One plan's forecast, with the requests in flight that it needs."""
+        plan = self._costs.plans[index]
+        return Stages(
+            plan=replace(plan, in_flight=int(self.in_flight[index])) if plan.sends else plan,
+            rate=float(self.rate[index]),
+            latency_s=float(self.latency_s[index]),
+            device_s=float(self.device_s[index]),
+            link_s=float(self.link_s[index]),
+            server_s=float(self.server_s[index]),
+            local_s=float(self.local_s[index]),
+            payload_bytes=float(self._costs.payload_bytes[index]),
+            loss=float(self._costs.loss[index]),
+        )
+
+
+class Costs:
+    """What each of ``plans`` costs by the tables, as arrays ``[plans]``: all of a forecast that no state changes."""
+
+    def __init__(self, tables: Tables, plans: Sequence[Plan]) -> None:
+        self.tables = tables
+        self.plans = tuple(plans)
+        self.sends = np.array([plan.sends for plan in plans])
+        self.beside = np.array([plan.mode == "data-parallel" for plan in plans])
+        self.fills = np.array([plan.mode == "hybrid" for plan in plans])
+        self.most_in_flight = np.array([MOST_IN_FLIGHT if plan.mode in PIPELINED else 1 for plan in plans], float)
+        self.local_frames = np.array([local_frames(plan) for plan in plans], float)
+        self.local_s = np.array([local_seconds(tables, plan) for plan in plans])
+        self.device_s = np.array([device_seconds(tables, plan) for plan in plans])
+        self.server_s = np.array([server_seconds(tables, plan) for plan in plans])
+        sent = np.array([sent_frames(plan) for plan in plans], float)
+        levels = [level_of(tables, plan) for plan in plans]
+        self.payload_bytes = np.array([level.payload_bytes if level else 0.0 for level in levels])
+        self.loss = np.array([level.loss if level else 0.0 for level in levels])
+        self.request_bytes = np.where(self.sends, sent * self.payload_bytes + tables.request_bytes, 0.0)
+        self.reply_bytes = np.where(self.sends, tables.reply_bytes, 0.0)
+        # Of one period: a request's frames, and those computed beside it.
+        self.frames = np.where(self.beside, sent + self.local_frames, sent)
+
+    def forecast(self, state: State) -> Forecast:
+        """Every plan in ``state``."""
+        return Forecast(self, state)
+
+
+def candidates(tables: Tables, most_loss: float) -> list[Plan]:
+    """Every plan that loses no more than ``most_loss`` of the right answers (a share, 0.01 is a point).
+
+    At each site the levels that are within it and that no other beats in bytes and in encoding time alike. Raises
+    ArgumentError for a loss below 0.
+    """
+    if most_loss < 0:
+        raise ArgumentError(f"most_loss: {most_loss} is below 0")
+    plans = [Plan("local", batch) for batch in BATCHES]
+    for site in tables.sites:
+        for level in useful_levels(site, most_loss):
+            plans += _sending(site.cut, level.name, [size for size in BATCHES if size <= tables.largest_batch])
+    return plans
+
+
+def useful_levels(site: Site, most_loss: float) -> list[Level]:
+    """The levels within ``most_loss`` that no other one within it beats in bytes and encoding time."""
+    good = [level for level in site.levels if level.codec in {"jpeg", "ff"} and level.within(most_loss)]
+    return [level for level in good if not any(_beats(other, level) for other in good)]
+
+
+def _beats(one: Level, other: Level) -> bool:
+    # Encoding times of neighbouring qualities differ by noise: only a clear gain counts.
+    return one.payload_bytes < other.payload_bytes and one.encode_s < 1.25 * other.encode_s + 5e-5
+
+
+def _sending(cut: str, level: str, batches: Sequence[int]) -> Iterator[Plan]:
+    for batch in batches:
+        if cut:
+            yield Plan("split", batch, cut, level)
+            yield Plan("split-pipeline", batch, cut, level)
+        else:
+            yield Plan("remote", batch, cut, level)
+            for local in range(1, batch):
+                yield Plan("data-parallel", batch, cut, level, local)
+        for local in HYBRID_RUNS:
+            yield Plan("hybrid", batch, cut, level, local)
+
+
+def sent_frames(plan: Plan) -> int:
+    """Frames of one request."""
+    if not plan.sends:
+        return 0
+    return plan.batch - plan.local if plan.mode == "data-parallel" else plan.batch
+
+
+def local_frames(plan: Plan) -> int:
+    """Frames of one local run."""
+    return plan.local if plan.sends else plan.batch
+
+
+def level_of(tables: Tables, plan: Plan) -> Level | None:
+    """How finely a plan sends; None when it sends nothing."""
+    return tables.site(plan.cut).level(plan.level) if plan.sends else None
+
+
+def local_seconds(tables: Tables, plan: Plan) -> float:
+    """Device seconds of one local run of a plan."""
+    frames = local_frames(plan)
+    return seconds(tables.local_s, frames) if frames else 0.0
+
+
+def device_seconds(tables: Tables, plan: Plan) -> float:
+    """Device seconds of one request: the network before the cut, encoding, sending."""
+    level, frames = level_of(tables, plan), sent_frames(plan)
+    if level is None:
+        return 0.0
+    return seconds(tables.site(plan.cut).device_s, frames) + frames * level.encode_s + tables.request_s
+
+
+def server_seconds(tables: Tables, plan: Plan) -> float:
+    """Server seconds of one request: receiving, decoding, the network behind the cut."""
+    level, frames = level_of(tables, plan), sent_frames(plan)
+    if level is None:
+        return 0.0
+    return seconds(tables.site(plan.cut).server_s, frames) + frames * level.decode_s + tables.serving_s
