@@ -113,6 +113,18 @@ class TestShaping:
         with Shaper(echo, LinkShape(1e6)) as shaper, connect(shaper) as connection:
             assert 0.38 <= round_trip_s(connection, 50_000) < 0.9
 
+    @pytest.mark.parametrize(("mbit", "size"), [(4, 200_000), (64, 1_600_000)])
+    def test_a_steady_stream_comes_through_at_the_rate(self, echo, mbit, size):
+        """A stream is never faster than its rate and, whatever the machine is doing, hardly slower."""
+        needed_s = size * 8 / (mbit * 1e6)
+        with Shaper(echo, LinkShape(mbit * 1e6)) as shaper, connect(shaper) as connection:
+            assert needed_s <= round_trip_s(connection, size) < 1.3 * needed_s + 0.05
+
+    def test_less_than_a_millisecond_is_felt(self, echo):
+        """A short delay is neither left out nor rounded up to whole milliseconds."""
+        with Shaper(echo, LinkShape(delay_s=0.0005)) as shaper, connect(shaper) as connection:
+            assert 0.001 <= min(round_trip_s(connection, 10) for _ in range(50)) < 0.002
+
     def test_jitter_only_adds(self, echo):
         """Jitter delays and never reorders: the bytes come back, later."""
         with Shaper(echo, LinkShape(delay_s=0.02, jitter_s=0.02)) as shaper, connect(shaper) as connection:
@@ -139,6 +151,35 @@ class TestShaping:
             sender.join()
 
         assert received == 3_000_000
+
+
+class TestReshape:
+    """Links that change."""
+
+    def test_a_new_rate_holds_from_now_on(self, echo):
+        """50 kB take 0.4 s at 1 Mbit/s, and 0.05 s on the same connection at 8 Mbit/s."""
+        with Shaper(echo, LinkShape(1e6)) as shaper, connect(shaper) as connection:
+            slow_s = round_trip_s(connection, 50_000)
+            shaper.reshape(LinkShape(8e6))
+
+            assert slow_s >= 0.4
+            assert 0.05 <= round_trip_s(connection, 50_000) < 0.3
+
+    def test_what_is_on_the_line_keeps_its_time(self, echo):
+        """Bytes sent before the delay was taken away still need it, and nothing overtakes them."""
+        with Shaper(echo, LinkShape(delay_s=0.2)) as shaper, connect(shaper) as connection:
+            start = time.monotonic()
+            connection.sendall(b"first, ")
+            while shaper.bytes_up < 7:
+                time.sleep(0.001)
+            shaper.reshape(LinkShape())
+            connection.sendall(b"second")
+            received = b""
+            while len(received) < 13:
+                received += connection.recv(100)
+
+            assert 0.2 <= time.monotonic() - start < 0.4
+        assert received == b"first, second"
 
 
 class TestBreaking:
