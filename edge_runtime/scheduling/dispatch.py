@@ -81,9 +81,9 @@ class Dispatcher(Generic[F]):
             raise ArgumentError(f"capacity: {capacity} frames cannot queue; give 1 or more")
         self.policy = policy
         self.plan: Plan = LOCAL
-        self._tables = tables
-        self._link = link
-        self._capacity = capacity
+        self.tables = tables
+        self.link = link
+        self.capacity = capacity
         self._deadline_s = deadline_s
         self._late = late
         self._corrects = corrects
@@ -112,7 +112,7 @@ class Dispatcher(Generic[F]):
     @property
     def has_room(self) -> bool:
         """Whether another frame may be offered."""
-        return len(self._waiting) < self._capacity
+        return len(self._waiting) < self.capacity
 
     def offer(self, frame: F, now: float) -> bool:
         """Take a frame in; False, and nothing taken, when the queue is full."""
@@ -128,7 +128,7 @@ class Dispatcher(Generic[F]):
             queue=self.queue,
             arrival_rate=self._arrivals.at(now),
             deadline_s=self._deadline_s,
-            link=self._link.view(now, reachable=reachable),
+            link=self.link.view(now, reachable=reachable),
             device_factor=self._device.value if self._corrects else 1.0,
             server_factor=self._server.value if self._corrects else 1.0,
             plan=self.plan,
@@ -177,31 +177,31 @@ class Dispatcher(Generic[F]):
 
     def sent(self, job: Job[F], size: int, now: float) -> None:
         """The request of a job, of ``size`` bytes on the wire, went out."""
-        foreseen_s = (len(self._under_way) + 1) * self._server.value * server_seconds(self._tables, job.request)
+        foreseen_s = (len(self._under_way) + 1) * self._server.value * server_seconds(self.tables, job.request)
         self._under_way[job.number] = job
-        self._link.sent(job.number, size, foreseen_s, now)
+        self.link.sent(job.number, size, foreseen_s, now)
 
     def replied(self, job: Job[F], server_s: float, now: float) -> None:
         """The reply to a job's request came; the server had it for ``server_s``."""
         del self._under_way[job.number]
         self._finished(now - job.started_s)
-        self._link.replied(job.number, server_s, now)
+        self.link.replied(job.number, server_s, now)
         # The server, too, does one thing at a time: its share lasts from the arrival, or the end of the one before.
-        done_s = now - self._link.round_trip_s / 2
+        done_s = now - self.link.round_trip_s / 2
         taken_s = done_s - max(done_s - server_s, self._server_free_s)
         self._server_free_s = done_s
-        self._server.observe(taken_s, server_seconds(self._tables, job.request) - self._tables.serving_s)
+        self._server.observe(taken_s, server_seconds(self.tables, job.request) - self.tables.serving_s)
 
     def lost(self, job: Job[F]) -> None:
         """A job's request will not be answered, or was not sent: its frames are computed here, before all others."""
         self._under_way.pop(job.number, None)
-        self._link.lost(job.number)
+        self.link.lost(job.number)
         self._returned.extend(job.frames)
 
     def time_limit_s(self, job: Job[F], now: float) -> float:
         """How long a reply is worth waiting for: after that there is only the time left to compute the frames here."""
         left_s = min(frame.deadline_s for frame in job.frames) - now - MARGIN_S
-        alone_s = self._device.value * len(job.frames) * seconds(self._tables.local_s, 1)
+        alone_s = self._device.value * len(job.frames) * seconds(self.tables.local_s, 1)
         return max(left_s - alone_s, left_s / 2)
 
     def _finished(self, taken_s: float) -> None:
@@ -238,5 +238,5 @@ class Dispatcher(Generic[F]):
 
     def _foreseen_s(self, job: Job[F]) -> float:
         if not job.sends:
-            return seconds(self._tables.local_s, len(job.frames))
-        return device_seconds(self._tables, job.request)
+            return seconds(self.tables.local_s, len(job.frames))
+        return device_seconds(self.tables, job.request)
