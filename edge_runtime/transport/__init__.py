@@ -1,4 +1,4 @@
-"""The link: protobuf schema, blocking client, circuit breaker, TLS options and the link shaper.
+"""The link: protobuf schema, client, circuit breaker, TLS options and the link shaper.
 
 The generated code beside the schema is written by
 

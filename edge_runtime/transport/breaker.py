@@ -15,9 +15,9 @@ State = Literal["closed", "open", "half-open"]
 class Breaker:
     """Closed: calls pass. Open: they do not. Half-open: they do not either, but a probe is on its way.
 
-    The first lost call opens it. A probe is due ``first_s`` seconds later; every probe that fails doubles the wait, up
-    to ``cap_s``. It starts no probe itself: whoever is told by `claim_probe` that one is due sends it and reports back.
-    Safe to share between threads.
+    The first lost call opens it; those that were under way with it change nothing. A probe is due ``first_s`` seconds
+    later; every probe that fails doubles the wait, up to ``cap_s``. It starts no probe itself: whoever is told by
+    `claim_probe` that one is due sends it and reports back. Safe to share between threads.
     """
 
     def __init__(self, first_s: float = 0.25, cap_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Breaker:
         return self._state
 
     def claim_probe(self) -> bool:
-        """Whether a probe is due; true for one caller only, who then owes `succeeded` or `failed`."""
+        """Whether a probe is due; true for one caller only, who then owes `succeeded` or `probe_failed`."""
         with self._lock:
             if self._state != "open" or self._clock() < self._due_s:
                 return False
@@ -49,11 +49,19 @@ class Breaker:
             self._wait_s = self._first_s
 
     def failed(self) -> None:
-        """A call or a probe was lost."""
+        """A call was lost."""
         with self._lock:
-            if self._state == "open":
-                return  # one of several calls that were under way together
+            if self._state == "closed":
+                self._open()
+
+    def probe_failed(self) -> None:
+        """A probe was lost."""
+        with self._lock:
+            # Unless the late answer to a call has closed it meanwhile.
             if self._state == "half-open":
                 self._wait_s = min(self._wait_s * 2, self._cap_s)
-            self._state = "open"
-            self._due_s = self._clock() + self._wait_s
+                self._open()
+
+    def _open(self) -> None:
+        self._state = "open"
+        self._due_s = self._clock() + self._wait_s

@@ -1,31 +1,32 @@
-"""The device's end of the link: one blocking call per request."""
+"""The device's end of the link: calls that wait for their reply, and calls that hand it over when it comes."""
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from edge_runtime.errors import ArgumentError, LinkLost, ServerRefused
+from edge_runtime.errors import ArgumentError, LinkError, LinkLost, ServerRefused
 from edge_runtime.messages import Reply
 from edge_runtime.transport import edge_runtime_pb2 as pb
 from edge_runtime.transport.breaker import Breaker
 from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeStub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
-
-    from numpy.typing import NDArray
 
     from edge_runtime.messages import Request
     from edge_runtime.transport.tls import ClientTls
 
 SERVICE = pb.DESCRIPTOR.services_by_name["EdgeRuntime"].full_name
+HEALTH_CHECK = health_pb2.HealthCheckRequest(service=SERVICE)
 PROBE_TIMEOUT_S = 1.0
 # A reply is some probabilities and names: anything larger does not come from our server.
 MAX_REPLY_BYTES = 1 << 20
@@ -70,11 +71,14 @@ class Description:
 
 
 class Client:
-    """A connection to one server that mends itself; safe to share between threads.
+    """A connection to one server that mends itself.
 
     ``address`` is ``host:port``, ``bundle_hash`` the hex sha256 of the device's bundle. Without ``tls`` the link is
     plain text. A lost call opens the breaker; from then on calls fail at once, and those that find a probe due send the
     health check in the background: no frame ever waits for a probe, and the one after a good probe is sent.
+
+    Threads may share it, and any number of calls may be under way at once. When the server dies, each of them is lost
+    by itself, at once. Only `close` must come last: a closed client takes no calls (ValueError).
     """
 
     def __init__(
@@ -97,9 +101,25 @@ class Client:
         Raises LinkLost when there was none, at once while the breaker is open, and ServerRefused when the server said
         no for good or its reply does not fit the request.
         """
-        self._check_breaker()
-        if timeout_s <= 0:
-            raise LinkLost(f"{self.address}: no time left to ask ({timeout_s:.3f} s)")
+        outcomes: SimpleQueue[Reply | LinkError] = SimpleQueue()
+        self.start(request, timeout_s, outcomes.put)
+        outcome = outcomes.get()
+        if isinstance(outcome, LinkError):
+            raise outcome
+        return outcome
+
+    def start(self, request: Request, timeout_s: float, done: Callable[[Reply | LinkError], None]) -> None:
+        """Send a request without waiting; ``done`` is called once, with the reply or with what `call` would raise.
+
+        It is called in a thread of gRPC's, or in the caller's before this returns where the outcome is known by then:
+        the breaker is open, or no time is left. It must return soon and may start another call, but not wait for one,
+        since the replies of the whole connection pass through that thread. It must not raise: nobody is there to catch
+        it, gRPC would only log it, and whoever waits for the outcome would wait for ever.
+        """
+        unsent = self._why_unsent(timeout_s)
+        if unsent:
+            done(unsent)
+            return
         message = pb.InferRequest(
             system=request.system,
             frame_id=request.frame_id,
@@ -107,17 +127,36 @@ class Client:
             model=request.model,
             payloads=[pb.Payload(**{payload.kind: payload.data}) for payload in request.payloads],
         )
+        frames = len(request.payloads)
+        answer = self._stub.Infer.future(message, timeout=_limit(timeout_s))
+        answer.add_done_callback(lambda answer: done(self._outcome(answer, frames)))
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a call would be tried now. Sends a probe in the background when one is due, as a call does."""
+        if self.breaker.claim_probe():
+            self._probe()
+        return self.breaker.state == "closed"
+
+    def ping(self, timeout_s: float) -> float:
+        """Seconds that a health check takes there and back; the first on a connection includes opening it.
+
+        Raises as `call` does, and LinkLost when the server says that it is not serving.
+        """
+        unsent = self._why_unsent(timeout_s)
+        if unsent:
+            raise unsent
+        start = time.perf_counter()
         try:
-            reply = self._stub.Infer(message, timeout=None if math.isinf(timeout_s) else timeout_s)
+            reply = self._health.Check(HEALTH_CHECK, timeout=_limit(timeout_s))
         except grpc.RpcError as error:
             raise self._lost_or_refused(error) from None
+        taken_s = time.perf_counter() - start
+        if not _is_serving(reply):
+            self.breaker.failed()
+            raise LinkLost(f"{self.address}: not serving, the server is about to stop")
         self.breaker.succeeded()
-        return Reply(
-            probabilities=self._rows(reply.probabilities, len(request.payloads)),
-            model=reply.model,
-            timings_ms={stage: getattr(reply.timings_ms, stage) for stage in ("decode", "queue", "compute")},
-            queue_length=reply.queue_length,
-        )
+        return taken_s
 
     def describe(self, timeout_s: float = 5.0) -> Description:
         """Ask what the server can answer, waiting for it to come up; raises as `call` does."""
@@ -149,33 +188,41 @@ class Client:
     ) -> None:
         self.close()
 
-    def _rows(self, probabilities: Sequence[float], frames: int) -> NDArray[np.float32]:
-        found = len(probabilities)
-        if found == 0 or found % frames:
-            raise ServerRefused(f"{self.address}: reply: {found} probabilities are no {frames} rows of equal length")
-        return np.array(probabilities, np.float32).reshape(frames, -1)
+    def _why_unsent(self, timeout_s: float) -> LinkLost | None:
+        if not self.reachable:
+            return LinkLost(f"{self.address}: not asked, the link was lost and no probe has found it again yet")
+        if timeout_s <= 0:
+            return LinkLost(f"{self.address}: no time left to ask ({timeout_s:.3f} s)")
+        return None
 
-    def _check_breaker(self) -> None:
-        if self.breaker.claim_probe():
-            self._probe()
-        if self.breaker.state != "closed":
-            raise LinkLost(f"{self.address}: not asked, the link was lost and no probe has found it again yet")
+    def _outcome(self, answer: grpc.Future, frames: int) -> Reply | LinkError:
+        if answer.code() is not grpc.StatusCode.OK:
+            return self._lost_or_refused(answer)
+        self.breaker.succeeded()
+        reply = answer.result()
+        found = len(reply.probabilities)
+        if found == 0 or found % frames:
+            return ServerRefused(f"{self.address}: reply: {found} probabilities are no {frames} rows of equal length")
+        return Reply(
+            probabilities=np.array(reply.probabilities, np.float32).reshape(frames, -1),
+            model=reply.model,
+            timings_ms={stage: getattr(reply.timings_ms, stage) for stage in ("decode", "queue", "compute")},
+            queue_length=reply.queue_length,
+        )
 
     def _probe(self) -> None:
         # Waiting for the connection matters: right after the server's return the channel may still be backing off.
-        answer = self._health.Check.future(
-            health_pb2.HealthCheckRequest(service=SERVICE), timeout=PROBE_TIMEOUT_S, wait_for_ready=True
-        )
+        answer = self._health.Check.future(HEALTH_CHECK, timeout=PROBE_TIMEOUT_S, wait_for_ready=True)
         answer.add_done_callback(self._probed)
 
     def _probed(self, answer: grpc.Future) -> None:
         answered = answer.code() is grpc.StatusCode.OK  # result() would raise when the channel was closed meanwhile
-        if answered and answer.result().status == health_pb2.HealthCheckResponse.SERVING:
+        if answered and _is_serving(answer.result()):
             self.breaker.succeeded()
         else:
-            self.breaker.failed()
+            self.breaker.probe_failed()
 
-    def _lost_or_refused(self, error: grpc.RpcError) -> LinkLost | ServerRefused:
+    def _lost_or_refused(self, error: grpc.RpcError | grpc.Future) -> LinkLost | ServerRefused:
         status, text = error.code(), error.details()
         line = f"{self.address}: {status.name}: {text}"
         # One status for two things: a busy server, and a message that will be too large next time as well.
@@ -186,6 +233,15 @@ class Client:
         # A server that refuses is a server that is there.
         self.breaker.succeeded()
         return ServerRefused(line)
+
+
+def _limit(timeout_s: float) -> float | None:
+    """Seconds as gRPC takes them."""
+    return None if math.isinf(timeout_s) else timeout_s
+
+
+def _is_serving(reply: health_pb2.HealthCheckResponse) -> bool:
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _hash_bytes(text: str) -> bytes:

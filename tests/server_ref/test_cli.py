@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +102,27 @@ class TestKill:
                 while lost(client, request):
                     assert time.monotonic() - start < 30
 
+        assert lost_s < 1.5
+
+    def test_every_call_under_way_is_lost(self, process, bundle_folder, pixels):
+        """Each of several calls hears of the kill, once and long before its own time is over."""
+        address = json.loads(process.stdout.readline())["address"]
+        request = Request("remote", 1, (Payload("image", image.encode(pixels)),), "slow")
+        outcomes = SimpleQueue()
+        with Client(address, Bundle.load(bundle_folder).hash) as client:
+            client.describe()
+            for _ in range(8):
+                client.start(request, 60, outcomes.put)
+            time.sleep(0.2)
+            early = outcomes.empty()
+            process.kill()
+            start = time.monotonic()
+            lost = [outcomes.get(timeout=10) for _ in range(8)]
+            lost_s = time.monotonic() - start
+
+        assert early
+        assert {type(outcome) for outcome in lost} == {LinkLost}
+        assert outcomes.empty()
         assert lost_s < 1.5
 
 

@@ -69,7 +69,7 @@ def test_good_probe_closes_and_forgets(breaker, clock):
     breaker.failed()
     clock.now = 1.0
     breaker.claim_probe()
-    breaker.failed()
+    breaker.probe_failed()
     clock.now = 3.0
     breaker.claim_probe()
     breaker.succeeded()
@@ -90,7 +90,7 @@ def test_waits_double_up_to_the_cap(breaker, clock):
         while not breaker.claim_probe():
             clock.now += 0.5
         waits.append(clock.now - start)
-        breaker.failed()
+        breaker.probe_failed()
 
     assert waits == [1, 2, 4, 4]
 
@@ -104,3 +104,28 @@ def test_calls_lost_together_count_once(breaker, clock):
     clock.now = 1.0
 
     assert breaker.claim_probe()
+
+
+def test_a_call_lost_during_a_probe_is_old_news(breaker, clock):
+    """Calls that were under way when the link broke and are lost late neither end the probe nor double the wait."""
+    breaker.failed()
+    clock.now = 1.0
+    breaker.claim_probe()
+    breaker.failed()
+    during = breaker.state
+    breaker.probe_failed()
+    clock.now = 3.0
+
+    assert during == "half-open"
+    assert breaker.claim_probe()
+
+
+def test_a_probe_that_fails_late_changes_nothing(breaker, clock):
+    """A reply that came meanwhile knows better."""
+    breaker.failed()
+    clock.now = 1.0
+    breaker.claim_probe()
+    breaker.succeeded()
+    breaker.probe_failed()
+
+    assert breaker.state == "closed"

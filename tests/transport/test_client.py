@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import grpc
@@ -177,6 +178,145 @@ class TestCall:
             device.call(photo_request, 5)
 
             assert 0.12 < time.monotonic() - start < 0.6
+
+
+class TestStart:
+    """Calls that wait for nobody."""
+
+    def test_reply_is_handed_over(self, client, predictor, photo_request):
+        """It returns while the server still computes; the reply comes once, later."""
+        outcomes = SimpleQueue()
+        predictor.hold.clear()
+        client.start(photo_request, 5, outcomes.put)
+        predictor.began.wait(5)
+        early = outcomes.empty()
+        predictor.hold.set()
+
+        assert early
+        assert outcomes.get(timeout=5).model == "equal"
+        assert outcomes.empty()
+
+    def test_several_under_way(self, client, predictor, photo_request):
+        """Each call gets its own reply, with as many rows as it has frames."""
+        outcomes = SimpleQueue()
+        predictor.hold.clear()
+        for frames in (1, 2, 3, 4):
+            client.start(replace(photo_request, payloads=photo_request.payloads * frames), 5, outcomes.put)
+        predictor.hold.set()
+
+        assert sorted(len(outcomes.get(timeout=5).probabilities) for _ in range(4)) == [1, 2, 3, 4]
+
+    def test_refusal_is_handed_over(self, client):
+        """What the server will never answer comes as the error that a blocking call raises."""
+        outcomes = SimpleQueue()
+        client.start(Request("attention", 1, (Payload("patches", b"EP"),)), 5, outcomes.put)
+
+        assert "INVALID_ARGUMENT: patches: " in str(outcomes.get(timeout=5))
+
+    def test_one_may_start_the_next(self, client, photo_request):
+        """A call can be started where another one's reply arrives."""
+        outcomes = SimpleQueue()
+        client.start(photo_request, 5, lambda _: client.start(photo_request, 5, outcomes.put))
+
+        assert outcomes.get(timeout=5).model == "equal"
+
+    @pytest.mark.parametrize("timeout_s", [0, -1])
+    def test_no_time_left(self, client, photo_request, timeout_s):
+        """Nothing is sent, and the caller hears of it at once."""
+        outcomes = SimpleQueue()
+        client.start(photo_request, timeout_s, outcomes.put)
+
+        assert "no time left" in str(outcomes.get_nowait())
+
+    def test_open_breaker(self, client, photo_request):
+        """Nothing is sent, and the caller hears of it at once."""
+        outcomes = SimpleQueue()
+        client.breaker.failed()
+        client.start(photo_request, 5, outcomes.put)
+
+        assert isinstance(outcomes.get_nowait(), LinkLost)
+
+    @pytest.mark.parametrize("end", ["server dies", "link is cut", "client closes", "time is over"])
+    def test_each_call_under_way_is_lost_once(self, client, server, shaper, predictor, photo_request, end):
+        """However it ends, every call hears of it, promptly and once, and the breaker opens."""
+        ends = {
+            "server dies": lambda: server.stop(0),
+            "link is cut": shaper.cut,
+            "client closes": client.close,
+            "time is over": lambda: None,
+        }
+        outcomes = SimpleQueue()
+        predictor.hold.clear()
+        for _ in range(8):
+            client.start(photo_request, 0.5 if end == "time is over" else 30, outcomes.put)
+        predictor.began.wait(5)
+        start = time.monotonic()
+        ends[end]()
+        lost = [outcomes.get(timeout=5) for _ in range(8)]
+        taken_s = time.monotonic() - start
+        predictor.hold.set()
+        time.sleep(0.05)
+
+        assert {type(outcome) for outcome in lost} == {LinkLost}
+        assert taken_s < 1
+        assert outcomes.empty()
+        assert client.breaker.state == "open"
+
+
+class TestReachable:
+    """Asking without sending a frame."""
+
+    def test_no_need_to_ask(self, client):
+        """Until a call is lost the server is taken to be there."""
+        assert client.reachable
+
+    def test_finds_the_server_again(self, client, photo_request):
+        """Somebody who only asks has the probe sent that finds the server again."""
+        client.breaker.failed()
+        lost = client.reachable
+        start = time.monotonic()
+        while not client.reachable:
+            assert time.monotonic() - start < 5
+            time.sleep(0.005)
+
+        assert not lost
+        assert client.call(photo_request, 5).model == "equal"
+
+
+class TestPing:
+    """The round trip."""
+
+    def test_round_trip(self, server, bundle_hash):
+        """It takes what the link takes both ways, and little more."""
+        with (
+            Shaper(server.address, LinkShape(delay_s=0.02)) as link,
+            Client(link.address, bundle_hash) as device,
+        ):
+            device.ping(5)
+
+            assert 0.04 <= min(device.ping(5) for _ in range(3)) < 0.08
+
+    def test_silence(self, client, shaper):
+        """It is lost like a call, and opens the breaker like one."""
+        client.ping(5)
+        shaper.silence()
+        with pytest.raises(LinkLost, match="DEADLINE_EXCEEDED"):
+            client.ping(0.1)
+        with pytest.raises(LinkLost, match="not asked"):
+            client.ping(0.1)
+
+    def test_no_time_left(self, client):
+        """A ping without time is not sent."""
+        with pytest.raises(LinkLost, match="no time left"):
+            client.ping(0)
+
+    def test_server_that_is_about_to_stop(self, client, server):
+        """A server that says it is not serving is lost."""
+        server._health.enter_graceful_shutdown()
+        with pytest.raises(LinkLost, match="not serving"):
+            client.ping(5)
+
+        assert client.breaker.state == "open"
 
 
 class TestLost:
