@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help=f"--at: files of the device's halves, best first (default: {' '.join(ONNX + TFLITE)})",
     )
+    add("--whole-files", nargs="+", help="--at: files of the device's whole network (default: those of its halves)")
     add("--name", help="--at: what the network and the bundle are called (default: after the network)")
     add("--classes", nargs="+", default=(), help="names of the classes, in the order of the logits (default: folders)")
     add("--class-folders", nargs="+", default=(), help="folder names of labelled data sets, in the same order")
@@ -76,12 +77,13 @@ def _write(options: argparse.Namespace, network: Network) -> dict[str, object]:
     from exporters.calibration.calibrate import calibrate
     from exporters.cli_bundle import report
     from exporters.cli_validate import rows
-    from exporters.split.bundle import write_split
+    from exporters.split.bundle import DeviceEntries, write_split
     from exporters.split.cuts import find_cuts
     from exporters.split.halves import read_files
     from exporters.validate_samples import photos_for
 
-    entries = read_files(options.files or (ONNX + TFLITE if network.module else ONNX))
+    names = options.files or (ONNX + TFLITE if network.module else ONNX)
+    entries = DeviceEntries(read_files(names), read_files(options.whole_files or names))
     found = find_cuts(network.graph)
     cuts = [found.named(name) for name in dict.fromkeys(options.at)]
     labels = _labels(options, network.graph.size)

@@ -39,9 +39,10 @@ def quantize_tflite(source: Path, path: Path) -> None:
 
 
 def quantize_static_tflite(source: Path, path: Path, images: Sequence[NDArray[np.float32]]) -> None:
-    """Make everything int8 (weights per channel) but the input and output; activations get their range on ``images``.
+    """Make all but the ends and the classifier int8 (weights per channel); activations get their range on ``images``.
 
-    Each is ``[1, 3, S, S]``, the file's only input.
+    Each is ``[1, 3, S, S]``, the file's only input. The classifier's weights become float16: ranges are moving averages
+    over the images, and logits cut off at one would lose what tells a sure answer from an unsure one.
     """
     names = qtyping.TFLOperationName
     maker = quantizer.Quantizer(str(source))
@@ -50,6 +51,7 @@ def quantize_static_tflite(source: Path, path: Path, images: Sequence[NDArray[np
         maker.update_quantization_recipe(
             regex=".*", operation_name=end, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
         )
+    _halve(maker, names.FULLY_CONNECTED)
     with quiet():
         ranges = maker.calibrate({"serving_default": [{"args_0": image} for image in images]}, num_threads=1)
     _write(maker, path, ranges)
@@ -60,10 +62,10 @@ def _write(maker: quantizer.Quantizer, path: Path, ranges: Any = None) -> None:
         path.write_bytes(maker.quantize(ranges).quantized_model)
 
 
-def _halve(maker: quantizer.Quantizer) -> None:
+def _halve(maker: quantizer.Quantizer, operation: Any = qtyping.TFLOperationName.ALL_SUPPORTED) -> None:
     maker.update_quantization_recipe(
         regex=".*",
-        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        operation_name=operation,
         op_config=qtyping.OpQuantizationConfig(
             explicit_dequantize=True,
             compute_precision=qtyping.ComputePrecision.FLOAT,

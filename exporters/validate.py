@@ -39,8 +39,9 @@ class Check(msgspec.Struct, frozen=True):
     """What one file did in one runtime: difference and its limit by output.
 
     It is the largest absolute one, of ``features`` the largest relative L2 error of a sample. ``same_label`` is the
-    share of samples whose largest logit is the reference's, None without logits; it decides nothing, for on synthetic
-    photos the runner-up can be arbitrarily close. ``error`` is the runtime's complaint when there was no result.
+    share of samples whose largest logit is the reference's, None without logits, and at least ``least_same_label``: 0
+    unless asked for, since on synthetic photos the runner-up can be arbitrarily close. ``error`` is the runtime's
+    complaint when there was no result.
     """
 
     file: str
@@ -50,31 +51,44 @@ class Check(msgspec.Struct, frozen=True):
     limit: dict[str, float]
     same_label: float | None
     error: str = ""
+    least_same_label: float = 0.0
 
     @property
     def passed(self) -> bool:
-        """Whether every output is within its limit; a NaN is not."""
-        return not self.error and all(self.difference[name] <= limit for name, limit in self.limit.items())
+        """Whether every output is within its limit, which a NaN is not, and enough labels stayed."""
+        if self.error or (self.same_label or 0.0) < self.least_same_label:
+            return False
+        return all(self.difference[name] <= limit for name, limit in self.limit.items())
 
 
 def check_file(
-    source: bytes | Path, file: ModelFile, samples: Sequence[Sample], wanted: Sequence[Sample]
+    source: bytes | Path,
+    file: ModelFile,
+    samples: Sequence[Sample],
+    wanted: Sequence[Sample],
+    least_same_label: float = 0.0,
 ) -> list[Check]:
     """Check a file, its bytes or its path, in every installed runtime that could take its format."""
     installed = installed_runtimes()
     return [
-        check_runtime(source, file, runtime, samples, wanted)
+        check_runtime(source, file, runtime, samples, wanted, least_same_label)
         for runtime in RUNTIMES[file.format]
         if runtime in installed
     ]
 
 
 def check_runtime(
-    source: bytes | Path, file: ModelFile, runtime: Runtime, samples: Sequence[Sample], wanted: Sequence[Sample]
+    source: bytes | Path,
+    file: ModelFile,
+    runtime: Runtime,
+    samples: Sequence[Sample],
+    wanted: Sequence[Sample],
+    least_same_label: float = 0.0,
 ) -> Check:
     """Run ``samples`` through a file in one runtime and compare with the ``wanted`` outputs.
 
-    Whatever a runtime complains about is a result too, in ``Check.error``.
+    ``least_same_label`` is the share of samples, 0..1, whose largest logit must be that of ``wanted``. Whatever a
+    runtime complains about is a result too, in ``Check.error``.
     """
     if file.inputs[0].shape[0] == -1:
         samples, wanted = [*samples, _twice(samples[0])], [*wanted, _twice(wanted[0])]
@@ -83,13 +97,14 @@ def check_runtime(
         model = load_model(source, file, runtime)
         answers = [model.run(sample) for sample in samples]
     except ModelError as error:
-        return Check(file.path, file.precision, runtime, {}, limit, 0.0, str(error))
+        return Check(file.path, file.precision, runtime, {}, limit, 0.0, str(error), least_same_label)
     pairs = list(zip(answers, wanted, strict=True))
     difference = {
         name: float(np.max([_difference(name, got[name], right[name]) for got, right in pairs])) for name in limit
     }
     same = [(got["logits"].argmax(1) == right["logits"].argmax(1)).all() for got, right in pairs if "logits" in limit]
-    return Check(file.path, file.precision, runtime, difference, limit, float(np.mean(same)) if same else None)
+    kept = float(np.mean(same)) if same else None
+    return Check(file.path, file.precision, runtime, difference, limit, kept, least_same_label=least_same_label)
 
 
 def _limit(output: str, precision: Precision, wanted: Sequence[Sample]) -> float:

@@ -1,11 +1,11 @@
-"""A bundle of one network: whole for the server, and cut at each chosen tensor for device and server."""
+"""A bundle of one network: whole, and cut at each chosen tensor, for device and server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 from tqdm import tqdm
@@ -41,6 +41,13 @@ class Calibrate(Protocol):
         """Bytes of the tables' file."""
 
 
+class DeviceEntries(NamedTuple):
+    """The files that the device's ``halves`` are written as, and its ``whole`` network, best first."""
+
+    halves: Sequence[FileEntry]
+    whole: Sequence[FileEntry]
+
+
 @dataclass(frozen=True)
 class Labels:
     """What the bundle says about the network: its ``name``, what its logits mean, and how photos come to it.
@@ -66,7 +73,7 @@ class Labels:
 def write_split(
     network: Network,
     cuts: Sequence[Cut],
-    entries: Sequence[FileEntry],
+    entries: DeviceEntries,
     labels: Labels,
     photos: NDArray[np.uint8],
     calibrate: Calibrate,
@@ -74,19 +81,20 @@ def write_split(
 ) -> tuple[Manifest, list[Check]]:
     """Write the bundle of ``network`` cut at ``cuts`` (the first is the default) into the folder ``out``.
 
-    Device's halves are written as ``entries``, best first. Ranges of int8 activations and the codec's tables come from
-    ``photos [N, S, S, 3]``. Returns the manifest and every check that was made; raises ``ModelError`` when a model has
-    no file that agrees with the original network.
+    Ranges of int8 activations and the codec's tables come from ``photos [N, S, S, 3]``. Returns the manifest and every
+    check that was made; raises ``ModelError`` when a model has no file that agrees with the original network.
     """
     check_replaceable(out)
     with TemporaryDirectory() as files, TemporaryDirectory() as scratch:
         halves = Halves(labels.name, network, photos, labels.mean, labels.std, Path(files))
         classes = labels.names_of(halves.classes)
-        models: list[ModelSpec] = [halves.whole(cuts[0].prefix_macs + cuts[0].suffix_macs)]
+        whole = halves.whole(cuts[0].prefix_macs + cuts[0].suffix_macs)
+        exact = Path(scratch, f"{labels.name}.onnx")
+        models: list[ModelSpec] = [whole, halves.device_whole(whole, entries.whole, exact)]
         splits = []
         for cut in tqdm(cuts, desc="splitting", unit="cut"):
             exact = Path(scratch, f"{labels.name}.{cut.name}-prefix.onnx")
-            models += [halves.prefix(cut, entries, exact), halves.suffix(cut)]
+            models += [halves.prefix(cut, entries.halves, exact), halves.suffix(cut)]
             tables = Path(files, f"{labels.name}.{cut.name}.tables")
             suffix, mean, std = halves.suffix_path(cut), labels.mean, labels.std
             tables.write_bytes(calibrate(exact, suffix, photos, mean, std, rectified=cut.non_negative))

@@ -15,8 +15,8 @@ from edge_runtime.models.bundle import Kind, ModelFile, ModelSpec, Role, StoredF
 from exporters.bundle_files import model_file, stored_file
 from exporters.bundle_spec import FileEntry
 from exporters.quantize_onnx import halve
+from exporters.split.device_files import DeviceFiles
 from exporters.split.graph import Graph
-from exporters.split.prefix_files import PrefixFiles
 from exporters.split.session import Session
 from exporters.split.weights import externalise
 from exporters.validate import Check, check_file
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CHECKED, RANGED = 8, 64
 """Photos that every file is run on, and those that int8 takes the activations' ranges from."""
 
+SAME_LABELS = 0.95
+"""Share of those that the whole network on the device must label as the original does."""
+
 STORED = FileEntry("onnx", "fp16")
 """How the server's models are stored."""
 
@@ -44,7 +47,7 @@ class Halves:
     """Writes the models of one network into ``folder``; ``checks`` says how far each file is from the original.
 
     ``photos [N, S, S, 3]`` uint8 are normalised with ``mean`` and ``std``, 0..255 units. All files of the server's side
-    refer to one file of float16 weights.
+    refer to one file of float16 weights, and so does the device's whole network where it is stored alike.
     """
 
     def __init__(
@@ -77,13 +80,30 @@ class Halves:
         files = self._claim(path, STORED, tensors, self._samples, self._logits, self._weights)
         return self._spec(self._name, "server", "cnn-filled", self._graph.model, macs, files)
 
+    def device_whole(self, server: ModelSpec, entries: Sequence[FileEntry], exact: Path) -> ModelSpec:
+        """The same for the device, in the files of ``entries``; what ``server`` is stored as is not written again.
+
+        ``exact`` is where its float32 file goes.
+        """
+        onnx.save(self._graph.model, exact)
+        answers = _answers(self._graph.model, self._ranged, self._graph.image.name, "image", "logits")
+        writer = self._device_files(exact, self._answer(), answers)
+        files: list[ModelFile] = []
+        for entry in entries:
+            if entry == STORED:
+                files += server.files
+                continue
+            path = self._folder / f"{self._name}-{entry.precision}.{entry.format}"
+            tensors = writer.write(entry, path)
+            files += self._claim(path, entry, tensors, self._ranged, answers, same_labels=SAME_LABELS)
+        return self._spec(self._name, "edge", "cnn-whole", self._graph.model, server.macs, files)
+
     def prefix(self, cut: Cut, entries: Sequence[FileEntry], exact: Path) -> ModelSpec:
         """The device's half, in the files of ``entries``; ``exact`` is where its float32 file goes."""
         model = self._graph.part(self._graph.image, self._graph.value(cut.tensor, cut.shape))
         onnx.save(model, exact)
         answers = self.features(cut)
-        tensors = (self._image(),), (self._features(cut),)
-        writer = PrefixFiles(exact, tensors, self._ranged, answers, self._network.module, exact.parent)
+        writer = self._device_files(exact, self._features(cut), answers)
         files: list[ModelFile] = []
         for entry in entries:
             path = self._folder / f"{self._name}.{cut.name}-prefix-{entry.precision}.{entry.format}"
@@ -116,6 +136,10 @@ class Halves:
         externalise(model, path)
         return Graph(model), stored_file(path) if path.stat().st_size else None
 
+    def _device_files(self, exact: Path, output: Tensor, answers: Sequence[Sample]) -> DeviceFiles:
+        tensors = (self._image(),), (output,)
+        return DeviceFiles(exact, tensors, self._ranged, answers, self._network.module, exact.parent)
+
     def _claim(
         self,
         path: Path,
@@ -124,10 +148,11 @@ class Halves:
         samples: Sequence[Sample],
         answers: Sequence[Sample],
         weights: StoredFile | None = None,
+        same_labels: float = 0.0,
     ) -> list[ModelFile]:
         """The file with the runtimes in which it answers right, or nothing when there is none."""
         file = model_file(entry, path, *tensors, weights)
-        made = check_file(path, file, samples, answers)
+        made = check_file(path, file, samples, answers, same_labels)
         self.checks += made
         runtimes = tuple(check.runtime for check in made if check.passed)
         return [msgspec.structs.replace(file, runtimes=runtimes)] if runtimes else []
@@ -152,14 +177,14 @@ class Halves:
 
 
 def read_files(names: Sequence[str]) -> list[FileEntry]:
-    """Files of prefixes from words like ``onnx-fp16``; raises ``ArgumentError``."""
+    """Files for the device from words like ``onnx-fp16``; raises ``ArgumentError``."""
     try:
         return [
             msgspec.convert(dict(zip(("format", "precision"), name.split("-"), strict=True)), FileEntry)
             for name in names
         ]
     except (msgspec.ValidationError, ValueError):
-        raise ArgumentError(f"--files {' '.join(names)}: each is onnx- or tflite- and fp32, fp16 or int8") from None
+        raise ArgumentError(f"files {' '.join(names)}: each is onnx- or tflite- and fp32, fp16 or int8") from None
 
 
 def _answers(model: onnx.ModelProto, samples: Sequence[Sample], tensor: str, name: str, output: str) -> list[Sample]:

@@ -41,6 +41,22 @@ def test_nan_does_not_pass(tiny_bundle: Bundle, samples: list[Sample]) -> None:
     assert not check.passed
 
 
+def test_labels_must_stay_where_that_is_asked_for(tiny_bundle: Bundle, samples: list[Sample]) -> None:
+    """Logits within their limit do not pass when they name another class."""
+    spec = tiny_bundle.model("edge")
+    source, file = tiny_bundle.read(spec.files[0]), spec.files[0]
+    model = open_model(tiny_bundle, spec, "onnxruntime")
+    wanted = [model.run(sample) for sample in samples]
+    top, rival = wanted[0]["logits"][0].argsort()[[-1, 0]]
+    wanted[0]["logits"][0, rival] = wanted[0]["logits"][0, top] + 1e-6
+    wanted[1]["logits"] *= 1e6  # so that the limit does not decide
+    for share, passed in ((0.0, True), (0.5, False)):
+        check = check_runtime(source, file, "onnxruntime", samples[:1], wanted[:1], share)
+        assert check.same_label == 0.0
+        limited = msgspec.structs.replace(check, limit=dict.fromkeys(check.limit, np.inf))
+        assert limited.passed is passed
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "litert", "tflite-runtime"])
 def test_unloadable_file_is_a_result(tiny_bundle: Bundle, samples: list[Sample], runtime: str) -> None:
     """A runtime's refusal is reported in its own words, not raised."""

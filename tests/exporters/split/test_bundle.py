@@ -14,7 +14,7 @@ from edge_runtime.errors import ArgumentError, BundleError, ModelError
 from edge_runtime.models import Bundle, open_model
 from edge_runtime.models.bundle import FrameSpec, manifest_hash
 from exporters.bundle_folder import split_bundle
-from exporters.split.bundle import Labels, write_split
+from exporters.split.bundle import DeviceEntries, Labels, write_split
 from exporters.split.cuts import find_cuts
 from exporters.split.halves import read_files
 from exporters.split.source import Network
@@ -44,8 +44,9 @@ def tables(prefix: Path, suffix: Path, photos: np.ndarray, mean: tuple, std: tup
 
 def write(graph: Graph, out: Path, labels: Labels = LABELS, cuts: tuple[str, ...] = ("relu2", "conv5")) -> Bundle:
     """The bundle of a network at two cuts."""
-    found = find_cuts(graph)
-    write_split(Network(graph), [found.named(cut) for cut in cuts], read_files(FILES), labels, PHOTOS, tables, out)
+    found, files = find_cuts(graph), read_files(FILES)
+    entries = DeviceEntries(files, files)
+    write_split(Network(graph), [found.named(cut) for cut in cuts], entries, labels, PHOTOS, tables, out)
     return Bundle.load(out)
 
 
@@ -85,25 +86,55 @@ def test_halves_answer_like_the_whole(bundle: Bundle, cut: str, precision: str, 
     assert np.abs(answers - wanted).max() < allowed * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", 1e-4), ("fp16", 0.01), ("int8", 0.2)])
+def test_the_device_has_the_whole_network_too(bundle: Bundle, precision: str, allowed: float) -> None:
+    """In its own formats and precisions it gives the logits that the server's gives, and costs as much."""
+    spec, wanted = bundle.model("edge", "net"), bundle.model("server", "net")
+    assert (spec.kind, spec.macs, spec.parameters) == ("cnn-whole", wanted.macs, wanted.parameters)
+    assert bundle.manifest.default_edge_model == "net.relu2"
+    images = np.concatenate([sample["image"] for sample in samples_of("cnn-whole", PHOTOS, MEAN, STD, 8)])
+    answers = open_model(bundle, spec, precision=precision).run({"image": images})["logits"]
+    exact = open_model(bundle, spec, precision="fp32").run({"image": images})["logits"]
+    assert np.abs(answers - exact).max() <= allowed * np.abs(exact).max()
+
+
+def test_no_model_is_stored_twice(bundle: Bundle) -> None:
+    """The device's whole network in float16 is the server's file, and no other file has the same bytes."""
+    (shared,) = (file for file in bundle.model("edge", "net").files if file.precision == "fp16")
+    assert (shared,) == bundle.model("server").files
+    files = [path.read_bytes() for path in bundle.folder.iterdir()]
+    assert len(set(files)) == len(files)
+
+
+def test_a_whole_network_that_answers_otherwise_is_left_out(
+    residual: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small differences that change labels count: every file claims to keep nearly all of the photos' labels."""
+    monkeypatch.setattr("exporters.split.halves.SAME_LABELS", 1.01)
+    bundle = write(residual, tmp_path / "bundle")
+    assert [file.precision for file in bundle.model("edge", "net").files] == ["fp16"]
+
+
 def test_the_server_models_share_one_file_of_weights(bundle: Bundle) -> None:
-    """It is stored once, checked whenever one of them is opened, and with them alone."""
+    """It is stored once, and checked whenever one of them is opened."""
     models = bundle.models("server")
     assert {file.weights.path for model in models for file in model.files} == {"net-fp16.weights"}
-    assert all(file.weights is None for model in bundle.models("edge") for file in model.files)
     (bundle.folder / "net-fp16.weights").write_bytes(b"others")
     with pytest.raises(BundleError, match=r"net-fp16\.weights: its sha256"):
         open_model(bundle, models[-1])
 
 
 def test_halves_divide_models_and_share_tables(bundle: Bundle, tmp_path: Path) -> None:
-    """The device gets no server weights, the server no prefixes; both get the tables, and one hash."""
+    """The device gets no suffixes, the server no prefixes; both get the tables, the whole network, and one hash."""
     names = {}
     for half in ("device", "server"):
         split_bundle(bundle.folder, tmp_path / half, half)
         names[half] = {path.name for path in (tmp_path / half).iterdir()}
         assert Bundle.load(tmp_path / half).hash == bundle.hash
-    assert names["device"] & names["server"] == {"bundle.toml", "net.relu2.tables", "net.conv5.tables"}
-    assert "net-fp16.weights" in names["server"]
+    whole = {"net-fp16.onnx", "net-fp16.weights"}
+    assert names["device"] & names["server"] == {"bundle.toml", "net.relu2.tables", "net.conv5.tables", *whole}
+    assert {"net-int8.onnx", "net-fp32.onnx"} < names["device"]
+    open_model(Bundle.load(tmp_path / "device"), bundle.model("edge", "net"), precision="fp16")
     open_model(Bundle.load(tmp_path / "server"), bundle.model("server", "net.conv5"))
 
 
@@ -119,7 +150,7 @@ def test_other_tables_are_another_bundle(bundle: Bundle) -> None:
 def test_a_written_bundle_validates(bundle: Bundle, tmp_path: Path) -> None:
     """Also the server's half alone, where there are no features but noise."""
     checks, _ = validate_bundle(bundle.folder, None, None, 2)
-    assert len(checks) == 1 + 2 * (3 + 1)
+    assert len(checks) == 1 + 3 + 2 * (3 + 1)
     assert all(check.passed for check in checks)
     split_bundle(bundle.folder, tmp_path / "server", "server")
     checks, _ = validate_bundle(tmp_path / "server", None, None, 2)
@@ -150,9 +181,9 @@ def test_class_names_must_fit(residual: Graph, tmp_path: Path) -> None:
     assert unnamed.names_of(3) == ("0", "1", "2")
 
 
-def test_prefix_files_are_named_by_format_and_precision() -> None:
+def test_device_files_are_named_by_format_and_precision() -> None:
     """Anything else is told what there is."""
-    with pytest.raises(ArgumentError, match="--files onnx int9: each is onnx- or tflite- and fp32, fp16 or int8"):
+    with pytest.raises(ArgumentError, match="files onnx int9: each is onnx- or tflite- and fp32, fp16 or int8"):
         read_files(["onnx", "int9"])
 
 

@@ -1,4 +1,4 @@
-"""The device's half of a cut in every format and precision, each derived from the exact one."""
+"""What the device runs of a network, in every format and precision, each derived from the exact one."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from exporters.validate_samples import Sample
 
 
-class PrefixFiles:
-    """Writes files of the half ``exact``, a float32 ONNX file.
+class DeviceFiles:
+    """Writes files of ``exact``, a float32 ONNX file: a network's first half, or all of it.
 
     Activations get the ranges that they have on ``samples``, of which the first is mapped to the first of ``answers``.
     ``tensors`` are the ONNX file's. ``module`` is the whole network in PyTorch, which TFLite files need; ``scratch`` is
@@ -73,12 +73,12 @@ class PrefixFiles:
         return tflite_tensors(path, self._samples[0], self._answers[0])
 
     def _export_tflite(self, path: Path) -> None:
-        from exporters.networks.readings import PrefixReading
+        from exporters.networks.readings import ImageReading, PrefixReading
         from exporters.split.torch_prefix import torch_prefix
         from exporters.tflite import export_tflite
 
         if self._module is None:
             raise ArgumentError(f"{path.name}: TFLite is made from PyTorch, and this network came as ONNX; omit it")
-        sample = self._samples[0]
-        prefix = torch_prefix(self._module, sample["image"], self._answers[0]["features"])
-        export_tflite(PrefixReading(prefix), sample, self._tflite)
+        sample, ((output, end),) = self._samples[0], self._answers[0].items()
+        reading = PrefixReading if output == "features" else ImageReading
+        export_tflite(reading(torch_prefix(self._module, sample["image"], end)), sample, self._tflite)
