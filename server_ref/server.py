@@ -10,7 +10,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from edge_runtime.errors import ArgumentError
 from edge_runtime.transport.client import SERVICE
-from edge_runtime.transport.edge_runtime_pb2_grpc import add_EdgeRuntimeServicer_to_server
 from server_ref.service import Service
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Server:
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ),
         )
-        add_EdgeRuntimeServicer_to_server(Service(backend), self._grpc)  # type: ignore[no-untyped-call]
+        self._grpc.add_generic_rpc_handlers((Service(backend).handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         self.address = f"{host}:{self._bind(host, port, tls)}"
         for service in ("", SERVICE):

@@ -11,8 +11,9 @@ import grpc
 from edge_runtime.errors import ArgumentError, BundleError, EdgeRuntimeError, ModelError, PayloadError
 from edge_runtime.messages import Payload, Request
 from edge_runtime.transport import edge_runtime_pb2 as pb
-from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeServicer
+from edge_runtime.transport.client import SERVICE
 from server_ref.line import TooLate
+from server_ref.parse import parse
 
 if TYPE_CHECKING:
     from edge_runtime.messages import Reply
@@ -29,26 +30,41 @@ STATUSES: dict[type[EdgeRuntimeError], grpc.StatusCode] = {
 MAX_STATUS_TEXT = 400
 
 
-class Service(EdgeRuntimeServicer):
+class Service:
     """Answers `Infer` and `Describe`; statuses are listed in the schema."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._hash = bytes.fromhex(backend.description.bundle_hash)
 
-    def Infer(self, request: pb.InferRequest, context: grpc.ServicerContext) -> pb.InferReply:  # noqa: N802
-        """Answer a request's frames."""
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """What a gRPC server calls. `Infer` gets bytes, since a request is counted before it is parsed."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "Infer": grpc.unary_unary_rpc_method_handler(
+                    self.infer, response_serializer=pb.InferReply.SerializeToString
+                ),
+                "Describe": grpc.unary_unary_rpc_method_handler(
+                    self.describe, pb.DescribeRequest.FromString, pb.DescribeReply.SerializeToString
+                ),
+            },
+        )
+
+    def infer(self, data: bytes, context: grpc.ServicerContext) -> pb.InferReply:
+        """Answer the frames of an `InferRequest`."""
         left_s = context.time_remaining()
         deadline_s = math.inf if left_s is None else time.monotonic() + left_s
         try:
-            self._check_bundle(request.bundle_hash)
-            return _to_message(self._backend.answer(self._to_request(request), deadline_s))
+            message = parse(data, self._backend.description.max_frames)
+            self._check_bundle(message.bundle_hash)
+            return _to_message(self._backend.answer(_to_request(message), deadline_s))
         except tuple(STATUSES) as error:
             context.set_code(STATUSES[type(error)])
             context.set_details(str(error)[:MAX_STATUS_TEXT])
             return pb.InferReply()
 
-    def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeReply:  # noqa: N802, ARG002
+    def describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeReply:  # noqa: ARG002
         """Say what can be answered."""
         description = self._backend.description
         return pb.DescribeReply(
@@ -69,12 +85,10 @@ class Service(EdgeRuntimeServicer):
                 "install both halves of one export"
             )
 
-    def _to_request(self, message: pb.InferRequest) -> Request:
-        frames, most = len(message.payloads), self._backend.description.max_frames
-        if frames > most:  # before any of them is looked at
-            raise ArgumentError(f"payloads: {frames} in one request, send {most} at most")
-        payloads = tuple(_to_payload(payload) for payload in message.payloads)
-        return Request(message.system, message.frame_id, payloads, message.model)
+
+def _to_request(message: pb.InferRequest) -> Request:
+    payloads = tuple(_to_payload(payload) for payload in message.payloads)
+    return Request(message.system, message.frame_id, payloads, message.model)
 
 
 def _to_payload(message: pb.Payload) -> Payload:

@@ -195,11 +195,25 @@ class TestRefusals:
         assert status is grpc.StatusCode.DEADLINE_EXCEEDED
         assert predictor.calls == 1
 
+    def test_a_million_empty_payloads(self, backend, predictor):
+        """Two megabytes, within the limits of a larger model, that would be fifty in memory are refused unread."""
+        backend.max_payload_bytes = 1 << 16
+        with Server(backend) as server, grpc.insecure_channel(server.address) as channel:
+            call = channel.unary_unary("/edge_runtime.v1.EdgeRuntime/Infer")
+            with pytest.raises(grpc.RpcError) as caught:
+                call(b"\x52\x00" * 1_000_000, timeout=5)
+
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details() == "payloads: more than 48 fields in one request, send 32 payloads at most"
+        assert predictor.calls == 0
+
     def test_garbage_instead_of_protobuf(self, backend):
         """Bytes that are no message end the call, not the process."""
         with Server(backend) as server, grpc.insecure_channel(server.address) as channel:
             call = channel.unary_unary("/edge_runtime.v1.EdgeRuntime/Infer")
-            with pytest.raises(grpc.RpcError):
+            with pytest.raises(grpc.RpcError) as caught:
                 call(b"\xff" * 50, timeout=5)
 
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert caught.value.details() == "request: 50 bytes are no InferRequest, send what the schema says"
             assert EdgeRuntimeStub(channel).Describe(pb.DescribeRequest(), timeout=5).models
