@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from edge_runtime.codecs import image
+from edge_runtime import kernels
+from edge_runtime.codecs import image, patches
 from edge_runtime.errors import ArgumentError, BundleError, PayloadError
 from edge_runtime.messages import Payload, Request
 from edge_runtime.models import Bundle
@@ -21,6 +22,12 @@ from server_ref.line import TooLate
 def request_(pixels) -> Request:
     """The whole frame."""
     return Request("remote", 7, (Payload("image", image.encode(pixels, "png")),))
+
+
+def some_patches(pixels: np.ndarray, chosen: list[int]) -> Payload:
+    """Some patches of the frame."""
+    indices = np.array(chosen, np.uint16)
+    return Payload("patches", patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), "raw"))
 
 
 def slow_run(backend: Backend, request: Request, predictor) -> None:
@@ -153,3 +160,14 @@ class TestOpen:
         assert reply.probabilities.dtype == np.float32
         assert reply.probabilities.sum() == pytest.approx(1)
         assert reply.model == model
+
+    @pytest.mark.parametrize("model", ["tokens", "filled"])
+    def test_frames_together_are_answered_as_alone(self, bundle_folder, pixels, model):
+        """Frames of one request may differ in their patches; each gets the row that it gets by itself."""
+        backend = Backend.open(Bundle.load(bundle_folder))
+        payloads = [some_patches(pixels, chosen) for chosen in ([0], [0, 15], [8, 9, 10, 11])]
+        together = backend.answer(Request("attention", 1, tuple(payloads), model))
+        alone = [backend.answer(Request("attention", 1, (payload,), model)).probabilities for payload in payloads]
+
+        assert together.probabilities == pytest.approx(np.concatenate(alone), abs=1e-6)
+        assert len(np.unique(together.probabilities, axis=0)) == 3

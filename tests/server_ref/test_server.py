@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 import grpc
+import numpy as np
 import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from edge_runtime.codecs import image
+from edge_runtime import kernels
+from edge_runtime.codecs import image, patches
 from edge_runtime.errors import ArgumentError, LinkLost
 from edge_runtime.messages import Payload, Request
 from edge_runtime.transport import Client, ClientTls, ServerTls
@@ -98,6 +100,17 @@ class TestLimits:
                 two.call(request_, 5)
             predictor.hold.set()
             first.join()
+
+
+    def test_the_most_frames_of_the_largest_payload(self, backend, pixels):
+        """A request may be as large as it may be long: 32 raw frames are taken."""
+        indices = np.arange(16, dtype=np.uint16)
+        whole = Payload("patches", patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), "raw"))
+        with Server(backend) as server, client(server, backend) as device:
+            reply = device.call(Request("remote", 7, (whole,) * device.describe().max_frames), 5)
+
+        assert len(whole.data) > pixels.nbytes
+        assert reply.probabilities.shape == (32, 3)
 
 
 class TestHealth:
