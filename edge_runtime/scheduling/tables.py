@@ -111,6 +111,19 @@ class Tables(_Table, frozen=True):
     round_trip_s: Seconds
     largest_batch: Batch
 
+    def slowed(self, factor: float) -> Tables:
+        """The tables of a device that takes ``factor`` times as long for networks and encoding, all else alike."""
+        replace = msgspec.structs.replace
+        sites = [
+            replace(
+                site,
+                device_s=_times(site.device_s, factor),
+                levels=tuple(replace(level, encode_s=factor * level.encode_s) for level in site.levels),
+            )
+            for site in self.sites
+        ]
+        return replace(self, local_s=_times(self.local_s, factor), sites=tuple(sites))
+
     def site(self, cut: str) -> Site:
         """The site at that cut, or where photos travel; raises ArgumentError."""
         for site in self.sites:
@@ -118,6 +131,10 @@ class Tables(_Table, frozen=True):
                 return site
         known = ", ".join(site.cut or "photos" for site in self.sites)
         raise ArgumentError(f"cut: {cut!r} is not in the tables; they have {known}")
+
+
+def _times(times: Times, factor: float) -> Times:
+    return {batch: factor * taken for batch, taken in times.items()}
 
 
 def load(path: Path) -> Tables:

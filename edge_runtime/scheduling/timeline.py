@@ -75,8 +75,8 @@ class Timeline:
             self.plans.append((now, name))
 
     def rate(self) -> float:
-        """Frames answered in time, per second of the run."""
-        return sum(outcome.in_time for outcome in self.outcomes) / self.duration_s
+        """Frames answered in time, per second of the run; answers after its end do not count."""
+        return sum(one.in_time and one.done_s <= self.duration_s for one in self.outcomes) / self.duration_s
 
     def summary(self) -> dict[str, Any]:
         """Rate, latency, fates, bytes and what each lane was busy, as plain values."""
