@@ -62,18 +62,22 @@ class Forecast:
         # Enough requests to keep the busiest stage busy, also while the device is at a local run.
         waits_s = alone_s + np.where(costs.fills, self.local_s, 0.0)
         self.in_flight = np.minimum(costs.most_in_flight, np.ceil(waits_s / np.maximum(busiest_s, 1e-9)) + 1)
-        period_s = np.maximum(busiest_s, alone_s / self.in_flight)
+        # A local plan sends nothing, and over a link without delay that takes no time at all.
+        period_s = np.maximum(np.maximum(busiest_s, waits_s / self.in_flight), 1e-9)
         with_local_s = np.maximum(period_s, self.device_s + self.local_s)
-        idle = np.maximum(1 - self.device_s / np.maximum(period_s, 1e-9), 0.0)
+        idle = np.maximum(1 - self.device_s / period_s, 0.0)
         local_rate = costs.local_frames / np.maximum(self.local_s, 1e-9)
         self.rate: F64 = np.select(
             [~sends, costs.beside, costs.fills],
             [local_rate, costs.frames / np.maximum(with_local_s, 1e-9), costs.frames / period_s + idle * local_rate],
-            costs.frames / np.maximum(period_s, 1e-9),
+            costs.frames / period_s,
         )
         self.latency_s: F64 = np.select(
             [~sends, costs.beside], [self.local_s, np.maximum(alone_s, self.device_s + self.local_s)], waits_s
         )
+        # Under more frames than it can answer, all its requests are under way, and a frame waits for a full batch.
+        filling_s = costs.frames / np.maximum(state.arrival_rate, 1e-9)
+        self.full_latency_s: F64 = filling_s + np.maximum(self.latency_s, self.in_flight * period_s * sends)
         self.possible: NDArray[np.bool_] = ~sends if not link.reachable else np.ones(len(sends), bool)
 
     def stages(self, index: int) -> Stages:
@@ -110,10 +114,10 @@ class Costs:
         levels = [level_of(tables, plan) for plan in plans]
         self.payload_bytes = np.array([level.payload_bytes if level else 0.0 for level in levels])
         self.loss = np.array([level.loss if level else 0.0 for level in levels])
-        self.request_bytes = np.where(self.sends, sent * self.payload_bytes + tables.request_bytes, 0.0)
+        self.request_bytes = np.array([request_bytes(tables, plan) for plan in plans])
         self.reply_bytes = np.where(self.sends, tables.reply_bytes, 0.0)
-        # Of one period: a request's frames, and those computed beside it.
-        self.frames = np.where(self.beside, sent + self.local_frames, sent)
+        # Of one period: a request's frames and those computed beside it, or a local run's.
+        self.frames = np.where(self.fills, sent, sent + self.local_frames)
 
     def forecast(self, state: State) -> Forecast:
         """Every plan in ``state``."""
@@ -174,6 +178,12 @@ def local_frames(plan: Plan) -> int:
 def level_of(tables: Tables, plan: Plan) -> Level | None:
     """How finely a plan sends; None when it sends nothing."""
     return tables.site(plan.cut).level(plan.level) if plan.sends else None
+
+
+def request_bytes(tables: Tables, plan: Plan) -> float:
+    """Bytes of one request on the link; 0 when nothing is sent."""
+    level = level_of(tables, plan)
+    return sent_frames(plan) * level.payload_bytes + tables.request_bytes if level else 0.0
 
 
 def local_seconds(tables: Tables, plan: Plan) -> float:

@@ -41,7 +41,8 @@ class Planner:
     """Chooses among ``plans`` by their forecast.
 
     Where some plan keeps up with the arrivals (and a backlog), the quickest of those that do; else the one that
-    answers most frames a second. Plans that cannot answer within the deadline count only when none can.
+    answers most frames a second, also counting what its own requests wait for each other. Plans that cannot answer
+    within the deadline count only when none can.
     """
 
     name = "bps"
@@ -59,7 +60,7 @@ class Planner:
     def choose(self, state: State) -> Plan:
         """The best plan, or the one in force when the best is hardly better."""
         forecast = self.costs.forecast(state)
-        merit = self._merit(forecast, state)
+        merit = self.merit(forecast, state)
         best = int(merit.argmax())
         if state.plan is not None:
             current = self._index.get(_unsized(state.plan))
@@ -70,7 +71,7 @@ class Planner:
     def explain(self, state: State) -> Explanation:
         """The best plan in ``state``, whatever is in force, beside the best of another mode or site."""
         forecast = self.costs.forecast(state)
-        merit = self._merit(forecast, state)
+        merit = self.merit(forecast, state)
         order = np.argsort(-merit, kind="stable")
         plans = self.costs.plans
         chosen = int(order[0])
@@ -81,15 +82,20 @@ class Planner:
             forecast.stages(chosen), forecast.stages(runner_up), wanted, bool(forecast.rate[chosen] >= wanted)
         )
 
-    def _merit(self, forecast: Forecast, state: State) -> NDArray[np.float64]:
+    def merit(self, forecast: Forecast, state: State) -> NDArray[np.float64]:
         """Higher is better; differences are relative ones, so 0.03 is three per cent."""
-        wanted = wanted_rate(state)
-        in_time = forecast.possible & (forecast.latency_s <= state.deadline_s)
-        usable = in_time if in_time.any() else forecast.possible
-        keeping_up = usable & (forecast.rate >= wanted)
+        in_time = _within(forecast.possible, forecast.latency_s, state.deadline_s)
+        keeping_up = in_time & (forecast.rate >= wanted_rate(state))
         if keeping_up.any():
             return np.where(keeping_up, -np.log(np.maximum(forecast.latency_s, 1e-6)), -np.inf)
-        return np.where(usable, np.log(np.maximum(forecast.rate, 1e-6)), -np.inf)
+        in_time = _within(in_time, forecast.full_latency_s, state.deadline_s)
+        return np.where(in_time, np.log(np.maximum(forecast.rate, 1e-6)), -np.inf)
+
+
+def _within(plans: NDArray[np.bool_], latency_s: NDArray[np.float64], deadline_s: float) -> NDArray[np.bool_]:
+    """Those of ``plans`` that answer within the deadline; all of them when none does."""
+    in_time = plans & (latency_s <= deadline_s)
+    return in_time if in_time.any() else plans
 
 
 def cheapest(costs: Costs) -> Plan | None:
