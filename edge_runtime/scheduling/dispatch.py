@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 from edge_runtime.errors import ArgumentError
-from edge_runtime.scheduling.forecast import device_seconds, server_seconds
+from edge_runtime.scheduling.forecast import device_seconds, request_bytes, server_seconds
 from edge_runtime.scheduling.plans import LOCAL, Mode, Plan
-from edge_runtime.scheduling.state import GAIN, ArrivalRate, Factor, State
+from edge_runtime.scheduling.state import ArrivalRate, Factor, State, Usual
 from edge_runtime.scheduling.tables import seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edge_runtime.control.link_estimate import LinkEstimate
     from edge_runtime.scheduling.state import Policy
     from edge_runtime.scheduling.tables import Tables
@@ -28,6 +30,8 @@ Late = Literal["drop", "local"]
 PROBE_EVERY_S = 2.0
 # Kept back from a request's time limit for the answer's way out of the executor.
 MARGIN_S = 0.01
+# A reply that takes so many times as long as foreseen is not awaited at the cost of computing its frames here.
+PATIENCE = 2.0
 
 
 class HasDeadline(Protocol):
@@ -96,8 +100,8 @@ class Dispatcher(Generic[F]):
         self._number = 0
         self._server_free_s = -math.inf
         self._probed_s = -math.inf
-        # How long a job takes from its start to its answers, the last ones weighing most.
-        self._job_s = 0.0
+        # From the start of a request, or of a run here, to its answers.
+        self._request_s, self._run_s = Usual(), Usual()
 
     @property
     def queue(self) -> int:
@@ -137,19 +141,15 @@ class Dispatcher(Generic[F]):
     def late(self, now: float) -> list[F]:
         """Remove and return the frames that are to be dropped: past their deadline, or giving way.
 
-        A frame that would miss its deadline, if its job took as long as the last ones, gives way to younger ones that
-        would not; when there are none it is tried all the same.
+        A frame that would miss its deadline, if its job took as long as the last ones did at most, gives way to younger
+        ones that would not; when there are none it is tried all the same.
         """
         if self._late == "local":
             return []
-        gone = []
-        while self._returned and self._returned[0].deadline_s <= now:
-            gone.append(self._returned.popleft())
-        done_s = now + self._job_s
-        hopeful = bool(self._waiting) and self._waiting[-1].deadline_s > done_s
-        while self._waiting and self._waiting[0].deadline_s <= (done_s if hopeful else now):
-            gone.append(self._waiting.popleft())
-        return gone
+        job_s = (self._request_s if self.plan.sends else self._run_s).value
+        if not (self._waiting and self._waiting[-1].deadline_s > now + job_s):
+            return [*_overdue(self._returned, now), *_overdue(self._waiting, now)]
+        return [*_overdue(self._returned, now + self._alone_s(1)), *_overdue(self._waiting, now + job_s)]
 
     def next_job(self, now: float, *, reachable: bool = True) -> Job[F] | None:
         """What the device does now; None when there is nothing, or a reply must come first."""
@@ -173,7 +173,7 @@ class Dispatcher(Generic[F]):
         """The device did its part of a job in ``taken_s``: the whole of a local one, up to sending for a request."""
         self._device.observe(taken_s, self._foreseen_s(job))
         if not job.sends:
-            self._finished(taken_s)
+            self._run_s.observe(taken_s)
 
     def sent(self, job: Job[F], size: int, now: float) -> None:
         """The request of a job, of ``size`` bytes on the wire, went out."""
@@ -184,12 +184,12 @@ class Dispatcher(Generic[F]):
     def replied(self, job: Job[F], server_s: float, now: float) -> None:
         """The reply to a job's request came; the server had it for ``server_s``."""
         del self._under_way[job.number]
-        self._finished(now - job.started_s)
+        self._request_s.observe(now - job.started_s)
         self.link.replied(job.number, server_s, now)
         # The server, too, does one thing at a time: its share lasts from the arrival, or the end of the one before.
         done_s = now - self.link.round_trip_s / 2
-        taken_s = done_s - max(done_s - server_s, self._server_free_s)
-        self._server_free_s = done_s
+        taken_s = max(done_s - max(done_s - server_s, self._server_free_s), 0.0)
+        self._server_free_s = max(self._server_free_s, done_s)
         self._server.observe(taken_s, server_seconds(self.tables, job.request) - self.tables.serving_s)
 
     def lost(self, job: Job[F]) -> None:
@@ -199,13 +199,25 @@ class Dispatcher(Generic[F]):
         self._returned.extend(job.frames)
 
     def time_limit_s(self, job: Job[F], now: float) -> float:
-        """How long a reply is worth waiting for: after that there is only the time left to compute the frames here."""
-        left_s = min(frame.deadline_s for frame in job.frames) - now - MARGIN_S
-        alone_s = self._device.value * len(job.frames) * seconds(self.tables.local_s, 1)
-        return max(left_s - alone_s, left_s / 2)
+        """How long a reply is worth waiting for.
 
-    def _finished(self, taken_s: float) -> None:
-        self._job_s += GAIN * (taken_s - self._job_s)
+        Until there is only the time left to compute the frames here, but no shorter than a reply takes: to give up a
+        request that is about to be answered helps no frame, and under a heavy load that is all that would happen.
+        """
+        spare_s = min(frame.deadline_s for frame in job.frames) - now - MARGIN_S - self._alone_s(len(job.frames))
+        return max(spare_s, PATIENCE * self._reply_s(job, now))
+
+    def _alone_s(self, frames: int) -> float:
+        """Seconds to compute so many frames here, one by one."""
+        return self._device.value * frames * seconds(self.tables.local_s, 1)
+
+    def _reply_s(self, job: Job[F], now: float) -> float:
+        """Seconds to the reply of a job that is being sent, if all that is under way comes first."""
+        link = self.link.view(now)
+        requests = [one.request for one in (*self._under_way.values(), job)]
+        crossing_s = sum(request_bytes(self.tables, request) for request in requests) / link.bandwidth
+        computing_s = self._server.value * sum(server_seconds(self.tables, request) for request in requests)
+        return crossing_s + link.round_trip_s + computing_s
 
     def _choose(self, now: float, reachable: bool) -> Plan:
         state = self.state(now, reachable=reachable)
@@ -240,3 +252,9 @@ class Dispatcher(Generic[F]):
         if not job.sends:
             return seconds(self.tables.local_s, len(job.frames))
         return device_seconds(self.tables, job.request)
+
+
+def _overdue(frames: deque[F], done_s: float) -> Iterator[F]:
+    """Remove and give the oldest frames, as far as they must be answered before ``done_s``."""
+    while frames and frames[0].deadline_s <= done_s:
+        yield frames.popleft()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Weight of the newest observation.
 GAIN = 0.2
+# What is rarely exceeded: so many mean deviations above the mean.
+DEVIATIONS = 2.0
 # Arrivals looked back on for their rate.
 ARRIVALS = 32
 
@@ -57,6 +59,26 @@ class Factor:
         """Something foreseen to take ``foreseen_s`` took ``taken_s``; what takes no time teaches nothing."""
         if foreseen_s > 0:
             self.value += GAIN * (taken_s / foreseen_s - self.value)
+
+
+class Usual:
+    """What something usually takes at most: moving averages of its seconds and of their deviation, as TCP has them."""
+
+    def __init__(self) -> None:
+        self._mean = self._deviation = 0.0
+        self._empty = True
+
+    @property
+    def value(self) -> float:
+        """Seconds, 0 before anything was seen."""
+        return self._mean + DEVIATIONS * self._deviation
+
+    def observe(self, taken_s: float) -> None:
+        """It took so long this time."""
+        error = taken_s - self._mean
+        self._mean += error if self._empty else GAIN * error
+        self._deviation += 0.0 if self._empty else GAIN * (abs(error) - self._deviation)
+        self._empty = False
 
 
 class ArrivalRate:
