@@ -185,6 +185,44 @@ def encode_sparse(features: F32, bits: int) -> bytes:
     return _seal(SPARSE, bits, features.shape, feature_plain.encode_sparse(features, bits))
 
 
+class HalfEncoder:
+    """Maps of one shape as `encode_half` writes them, where an encoder is asked for that has a choice of sizes.
+
+    They have one size, so neither quality nor budget means anything; both raise ArgumentError as `encode_half` does.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    def encode(self, features: F32, quality: int) -> bytes:  # noqa: ARG002 - there is but one
+        """A map float32 ``[C, H, W]``, at any quality."""
+        return encode_half(features)
+
+    def encode_within(self, features: F32, budget: int) -> bytes:  # noqa: ARG002
+        """A map float32 ``[C, H, W]``, though it may be more than ``budget`` bytes."""
+        return encode_half(features)
+
+
+class UniformEncoder:
+    """Maps of one shape as `encode_uniform` writes them with that many ``bits``, 1..12, a value.
+
+    As with `HalfEncoder`, neither quality nor budget means anything. Raises ArgumentError.
+    """
+
+    def __init__(self, shape: Shape, bits: int) -> None:
+        checks.integer("bits", bits, 1, feature_plain.MAX_BITS)
+        self.shape = shape
+        self.bits = bits
+
+    def encode(self, features: F32, quality: int) -> bytes:  # noqa: ARG002 - there is but one
+        """A map float32 ``[C, H, W]``, at any quality."""
+        return encode_uniform(features, self.bits)
+
+    def encode_within(self, features: F32, budget: int) -> bytes:  # noqa: ARG002
+        """A map float32 ``[C, H, W]``, though it may be more than ``budget`` bytes."""
+        return encode_uniform(features, self.bits)
+
+
 def decode(data: bytes, shape: Shape) -> F32:
     """Decompress a payload without tables to a map float32 of the receiver's ``shape``.
 

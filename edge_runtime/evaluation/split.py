@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from edge_runtime.codecs.features import FeatureCodec, encode_half
+from edge_runtime.codecs.features import FeatureCodec, HalfEncoder
 from edge_runtime.errors import LinkLost
 from edge_runtime.evaluation.evaluate import RIVAL_QUALITIES
 from edge_runtime.evaluation.latency import Latencies, by_side, percentiles
@@ -24,9 +24,6 @@ from edge_runtime.systems.split import Split
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from edge_runtime.evaluation.link import MeasuredLink
     from edge_runtime.evaluation.photos import Photo
@@ -129,18 +126,6 @@ class Size:
         return "in time" if self.budget is None else f"{self.budget} bytes"
 
 
-class _Half:
-    """A cut's map uncompressed, as float16, which has one size."""
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.shape = shape
-
-    def encode(self, features: NDArray[np.float32], quality: int) -> bytes:  # noqa: ARG002 - of `FeatureEncoder`
-        return encode_half(features)
-
-    encode_within = encode
-
-
 def evaluate(setup: SplitSetup, sizes: Sequence[Size]) -> list[Outcome]:
     """Lossless whole photos, which no deadline holds back, each cut at each of ``sizes``, then the rivals."""
     patient = replace(setup, deadline_s=float("inf"))
@@ -188,7 +173,7 @@ def _cuts(setup: SplitSetup, sizes: Sequence[Size]) -> Iterator[Way]:
 
 def _rivals(setup: SplitSetup) -> Iterator[Way]:
     for cut in setup.cuts:
-        half = Split(cut.prefix, _Half(cut.codec.shape), cut.spec.suffix, quality=100)
+        half = Split(cut.prefix, HalfEncoder(cut.codec.shape), cut.spec.suffix, quality=100)
         yield Way(cut.spec.network, cut.spec.cut, "float16", "", half)
     for network in _networks(setup):
         for codec, qualities in RIVAL_QUALITIES.items():

@@ -215,6 +215,19 @@ class TestPlain:
         with pytest.raises(ArgumentError, match=r"^features: .* is not within float16"):
             features.encode_half(broken)
 
+    def test_encoders_of_one_size_write_what_the_functions_do(self, clean):
+        """At any quality and within any budget."""
+        half, uniform = features.HalfEncoder(clean.shape), features.UniformEncoder(clean.shape, 8)
+        assert half.shape == uniform.shape == clean.shape
+        for encoder, wanted in ((half, features.encode_half(clean)), (uniform, features.encode_uniform(clean, 8))):
+            assert encoder.encode(clean, 0) == encoder.encode(clean, 100) == wanted
+            assert encoder.encode_within(clean, 1) == wanted
+
+    def test_a_uniform_encoder_has_bits(self, clean):
+        """Their number is checked before there is anything to encode."""
+        with pytest.raises(ArgumentError, match="bits"):
+            features.UniformEncoder(clean.shape, 13)
+
     @pytest.mark.parametrize("bits", range(1, 13))
     def test_uniform_is_off_by_half_a_step(self, clean, bits):
         """At any number of bits; its least value is exact."""
