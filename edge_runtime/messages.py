@@ -84,6 +84,7 @@ class Answer:
 
     ``edge-fallback`` marks the device's own answer, given because the server did not answer in time; ``note`` then
     says what happened. ``patches_sent`` counts patches (0 when nothing was sent), ``payload_bytes`` the payload alone.
+    ``timings_ms`` are the stages of all the frames that were answered together, in milliseconds.
     """
 
     probabilities: NDArray[np.float32]

@@ -50,7 +50,10 @@ def imagenette_val() -> Path:
 def split_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A network ``net`` that tells red, green and blue photos apart: whole, and cut at ``early`` and at ``late``."""
     folder = tmp_path_factory.mktemp("split")
-    models = [_network(folder, "net", "cnn-filled", {"image": (-1, 3, FRAME, FRAME)}, {"logits": (-1, 3)}, 1)]
+    models = [
+        _network(folder, "net", kind, {"image": (-1, 3, FRAME, FRAME)}, {"logits": (-1, 3)}, 1)
+        for kind in ("cnn-filled", "cnn-whole")
+    ]
     splits = []
     for cut, block in CUTS.items():
         shape = (3, FRAME // block, FRAME // block)
@@ -117,7 +120,7 @@ def _network(
     )
     return ModelSpec(
         name=name,
-        role="edge" if kind == "cnn-prefix" else "server",
+        role="edge" if kind in {"cnn-prefix", "cnn-whole"} else "server",
         kind=kind,
         mean=(0.0, 0.0, 0.0),
         std=(50.0, 50.0, 50.0),

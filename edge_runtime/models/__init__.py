@@ -26,6 +26,10 @@ class Model(Protocol):
     def runtime(self) -> str:
         """Name of the runtime that runs it."""
 
+    @property
+    def file(self) -> ModelFile:
+        """The file that it was loaded from."""
+
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run once; names are those of the bundle, shapes and dtypes those of its tensors."""
 

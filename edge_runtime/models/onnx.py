@@ -36,7 +36,7 @@ class OnnxModel:
         self._inputs = {tensor.name: tensor.tensor for tensor in file.inputs}
         self._outputs = [tensor.name for tensor in file.outputs]
         self._tensors = [tensor.tensor for tensor in file.outputs]
-        self._path = file.path
+        self.file = file
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Map named inputs to named outputs."""
@@ -44,5 +44,5 @@ class OnnxModel:
         try:
             values = self._session.run(self._tensors, feed)
         except Exception as error:
-            raise ModelError(f"{self._path}: onnxruntime cannot run it ({error})") from error
+            raise ModelError(f"{self.file.path}: onnxruntime cannot run it ({error})") from error
         return dict(zip(self._outputs, values, strict=True))

@@ -27,6 +27,7 @@ class TfliteModel:
         self, source: bytes | Path, file: ModelFile, threads: int, runtime: Literal["litert", "tflite-runtime"]
     ) -> None:
         self.runtime = runtime
+        self.file = file
         interpreter = importlib.import_module(MODULES[runtime]).Interpreter
         data = source if isinstance(source, bytes) else source.read_bytes()
         try:
@@ -39,7 +40,6 @@ class TfliteModel:
         outputs = {detail["name"]: detail for detail in self._interpreter.get_output_details()}
         self._inputs = {tensor.name: inputs[tensor.tensor] for tensor in file.inputs}
         self._outputs = {tensor.name: outputs[tensor.tensor] for tensor in file.outputs}
-        self._path = file.path
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Map named inputs to named outputs, copied out of the interpreter."""
@@ -47,10 +47,10 @@ class TfliteModel:
             detail = self._inputs[name]
             if tuple(detail["shape"]) != array.shape or detail["dtype"] != array.dtype:
                 wanted = f"{np.dtype(detail['dtype']).name}{list(detail['shape'])}"
-                raise ModelError(f"{self._path}: input {name} is {array.dtype}{list(array.shape)}, not {wanted}")
+                raise ModelError(f"{self.file.path}: input {name} is {array.dtype}{list(array.shape)}, not {wanted}")
             self._interpreter.set_tensor(detail["index"], array)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
-            raise ModelError(f"{self._path}: {self.runtime} cannot run it ({error})") from error
+            raise ModelError(f"{self.file.path}: {self.runtime} cannot run it ({error})") from error
         return {name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()}

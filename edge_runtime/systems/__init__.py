@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from edge_runtime.messages import Answer, Frame, Reply, Request
 
     Inference = Generator[Request, Reply, Answer]
+    BatchInference = Generator[Request, Reply, list[Answer]]
 
 
 class System(Protocol):
@@ -23,3 +24,12 @@ class System(Protocol):
 
     def infer(self, frame: Frame) -> Inference:
         """Yield requests, receive replies, return the answer."""
+
+
+class BatchSystem(Protocol):
+    """Anything that turns several frames into their answers, asking the server at most once for all of them."""
+
+    name: str
+
+    def infer_batch(self, frames: Sequence[Frame]) -> BatchInference:
+        """Yield at most one request, receive its reply, return the answers in the frames' order."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge_runtime.codecs import image
-from edge_runtime.messages import Answer, Payload, Request
+from edge_runtime.errors import ArgumentError
+from edge_runtime.messages import Payload, Request
+from edge_runtime.systems.answers import server_answers
 from edge_runtime.systems.stages import Stages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge_runtime.codecs.image import ImageCodec
     from edge_runtime.messages import Frame
-    from edge_runtime.systems import Inference
+    from edge_runtime.systems import BatchInference, Inference
 
 
 class Remote:
@@ -28,20 +30,16 @@ class Remote:
 
     def infer(self, frame: Frame) -> Inference:
         """Send the frame, return the server's answer."""
+        (answer,) = yield from self.infer_batch([frame])
+        return answer
+
+    def infer_batch(self, frames: Sequence[Frame]) -> BatchInference:
+        """Send the frames in one request, return the server's answers in their order; ArgumentError for no frames."""
+        if not frames:
+            raise ArgumentError("frames: none given, give one or more")
         stages = Stages()
         with stages("encode"):
-            payload = Payload("image", image.encode(frame.pixels, self.codec, self.quality))
+            payloads = tuple(Payload("image", image.encode(frame.pixels, self.codec, self.quality)) for frame in frames)
         with stages("link"):
-            reply = yield Request(self.name, frame.id, (payload,), self.model)
-        stages.add_server(reply.timings_ms)
-        probabilities = reply.probabilities[0]
-        best = int(probabilities.argmax())
-        doubt = float(-np.log2(probabilities[best]))
-        return Answer(
-            probabilities,
-            best,
-            "server",
-            doubt,
-            payload_bytes=len(payload.data),
-            timings_ms=stages.taken_ms,
-        )
+            reply = yield Request(self.name, frames[0].id, payloads, self.model)
+        return server_answers(payloads, reply, stages)

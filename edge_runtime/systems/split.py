@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from edge_runtime.errors import ArgumentError
-from edge_runtime.messages import Answer, Payload, Request
+from edge_runtime.messages import Payload, Request
+from edge_runtime.systems.answers import server_answers
 from edge_runtime.systems.driver import RETURN_MARGIN_S
 from edge_runtime.systems.stages import Stages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edge_runtime.messages import Frame
-    from edge_runtime.systems import Inference
+    from edge_runtime.systems import BatchInference, Inference
     from edge_runtime.systems.edge import PrefixModel
 
-# What a request and its reply weigh beyond payload and probabilities: see docs/formats/wire.md.
+# What a request and its reply weigh beyond payloads and probabilities, and each payload besides: docs/formats/wire.md.
 ENVELOPE_BYTES = 240
+FRAME_BYTES = 8
 
 
 class FeatureEncoder(Protocol):
@@ -65,7 +67,7 @@ def byte_budget(link: LinkState, deadline_s: float, device_s: float, server_s: f
 class Split:
     """Runs the prefix, sends its feature map, takes the server's answer. ``model`` names the suffix.
 
-    The map's size is ruled by one of: ``quality``, 0..100; ``budget``, in bytes; ``link``, which gives every frame the
+    A map's size is ruled by one of: ``quality``, 0..100; ``budget``, in bytes; ``link``, which gives every frame the
     bytes that its deadline leaves, as the last answer's stage times suggest. Half of a network has no answer of its
     own: a lost link leaves none, the ``LinkError`` goes to the caller.
     """
@@ -94,41 +96,46 @@ class Split:
         self.budget = budget
         self.link = link
         self._clock = clock
-        self._last_ms: Mapping[str, float] = {}
+        # Of the last batch, for one frame: what a batch takes is close to proportional to its frames.
+        self._frame_ms: Mapping[str, float] = {}
         self._reply_bytes = 0
 
     def infer(self, frame: Frame) -> Inference:
         """Send the frame's features, return the server's answer."""
+        (answer,) = yield from self.infer_batch([frame])
+        return answer
+
+    def infer_batch(self, frames: Sequence[Frame]) -> BatchInference:
+        """Send the frames' features in one request, return the server's answers in their order.
+
+        With a ``link``, the frames share what the earliest of their deadlines leaves. ArgumentError for no frames.
+        """
         stages = Stages()
         with stages("prefix"):
-            features = self.prefix.features(frame).reshape(self.codec.shape)
+            maps = self.prefix.features(frames).reshape(-1, *self.codec.shape)
         with stages("encode"):
-            payload = Payload("features", self._encode(features, frame.deadline_s))
+            payloads = self._encode(maps, min(frame.deadline_s for frame in frames))
         with stages("link"):
-            reply = yield Request(self.name, frame.id, (payload,), self.model)
-        stages.add_server(reply.timings_ms)
-        self._last_ms, self._reply_bytes = stages.taken_ms, reply.probabilities.nbytes
-        probabilities = reply.probabilities[0]
-        best = int(probabilities.argmax())
-        return Answer(
-            probabilities,
-            best,
-            "server",
-            float(-np.log2(probabilities[best])),
-            payload_bytes=len(payload.data),
-            timings_ms=stages.taken_ms,
-        )
+            reply = yield Request(self.name, frames[0].id, payloads, self.model)
+        answers = server_answers(payloads, reply, stages)
+        self._frame_ms = {stage: taken / len(frames) for stage, taken in stages.taken_ms.items()}
+        self._reply_bytes = reply.probabilities[0].nbytes
+        return answers
 
-    def _encode(self, features: NDArray[np.float32], deadline_s: float) -> bytes:
+    def _encode(self, maps: NDArray[np.float32], deadline_s: float) -> tuple[Payload, ...]:
         if self.quality is not None:
-            return self.codec.encode(features, self.quality)
-        return self.codec.encode_within(features, self._budget(deadline_s))
+            encode = partial(self.codec.encode, quality=self.quality)
+        else:
+            encode = partial(self.codec.encode_within, budget=self._budget(len(maps), deadline_s))
+        return tuple(Payload("features", encode(features)) for features in maps)
 
-    def _budget(self, deadline_s: float) -> int:
+    def _budget(self, count: int, deadline_s: float) -> int:
+        """Bytes for each of ``count`` maps."""
         if self.link is None:
             assert self.budget is not None  # noqa: S101 - one of the three is given
             return self.budget
         left_s = deadline_s - self._clock() - RETURN_MARGIN_S
-        encode_s = self._last_ms.get("encode", 0.0) / 1e3
-        server_s = sum(taken for stage, taken in self._last_ms.items() if stage.startswith("server_")) / 1e3
-        return byte_budget(self.link, left_s, encode_s, server_s, ENVELOPE_BYTES + self._reply_bytes)
+        encode_s = count * self._frame_ms.get("encode", 0.0) / 1e3
+        server_s = count * sum(taken for stage, taken in self._frame_ms.items() if stage.startswith("server_")) / 1e3
+        other_bytes = ENVELOPE_BYTES + count * (FRAME_BYTES + self._reply_bytes)
+        return byte_budget(self.link, left_s, encode_s, server_s, other_bytes) // count

@@ -49,7 +49,7 @@ def codec(bundle: Bundle, cut: str) -> FeatureCodec:
 
 def encoded(bundle: Bundle, cut: str, colour: str = "red", seed: int = 0) -> bytes:
     """A good payload for a cut."""
-    features = PrefixModel(bundle, bundle.split(cut).prefix).features(frame(colour, seed))
+    features = PrefixModel(bundle, bundle.split(cut).prefix).features([frame(colour, seed)])[0]
     return codec(bundle, cut).encode(features, 90)
 
 

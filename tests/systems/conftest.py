@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from edge_runtime.messages import Frame
 from edge_runtime.models.bundle import FrameSpec, GateSpec
 from edge_runtime.systems.edge import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FRAME = FrameSpec(size=64, patch=16)
 
@@ -20,6 +25,10 @@ class ScriptedEdge:
     def __init__(self, top_logit: float) -> None:
         attention = np.random.default_rng(0).random((2, 17), np.float32)
         self.seen = Seen(np.array([0.0, top_logit, 0.0], np.float32), attention / attention.sum(1, keepdims=True))
+
+    def logits(self, frames: Sequence[Frame]) -> np.ndarray:
+        """The scripted logits, once per frame."""
+        return np.stack([self.see(frame).logits for frame in frames])
 
     def see(self, frame: Frame) -> Seen:
         """The scripted output."""
@@ -49,3 +58,10 @@ def gate() -> GateSpec:
 def frame() -> Frame:
     """A frame of noise."""
     return Frame(7, np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
+
+
+@pytest.fixture
+def frames() -> list[Frame]:
+    """Three frames of red, green and blue noise, which the tiny cut network tells apart."""
+    noise = np.random.default_rng(2).integers(0, 256, (3, 64, 64, 3))
+    return [Frame(20 + i, (noise[i] * (0.3 + 0.7 * np.eye(3)[i])).astype(np.uint8)) for i in range(3)]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from edge_runtime.codecs.features import FeatureCodec, HalfEncoder, UniformEncoder
 from edge_runtime.errors import ArgumentError, LinkLost
-from edge_runtime.messages import Answer, Frame, Reply
+from edge_runtime.messages import Frame, Reply
+from edge_runtime.systems.driver import drive
+from edge_runtime.systems.edge import PrefixModel
 from edge_runtime.systems.split import LinkState, Split, byte_budget
+from server_ref.backend import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_runtime.models import Bundle
 
 FIVE_MBIT = LinkState(5e6 / 8, 0.02)
 
@@ -18,9 +27,9 @@ FIVE_MBIT = LinkState(5e6 / 8, 0.02)
 class Reds:
     """A prefix whose features are the red channel."""
 
-    def features(self, frame: Frame) -> np.ndarray:
-        """float32 [64, 64]: whoever sends it knows its shape as a map's."""
-        return frame.pixels[..., 0].astype(np.float32)
+    def features(self, frames: Sequence[Frame]) -> np.ndarray:
+        """float32 [frames, 64, 64]: whoever sends them knows their shape as maps'."""
+        return np.stack([frame.pixels[..., 0] for frame in frames]).astype(np.float32)
 
 
 class Half:
@@ -43,17 +52,17 @@ class Half:
         return features.astype(np.float16).tobytes()[:budget]
 
 
-def reply() -> Reply:
+def reply(count: int = 1) -> Reply:
     """A server that is sure of class 2 and took 30 ms."""
-    return Reply(np.array([[0.1, 0.1, 0.8]], np.float32), "net.cut", {"decode": 5.0, "queue": 5.0, "compute": 20.0})
+    probabilities = np.array([[0.1, 0.1, 0.8]] * count, np.float32)
+    return Reply(probabilities, "net.cut", {"decode": 5.0, "queue": 5.0, "compute": 20.0})
 
 
-def finish(inference: Any) -> Answer:
-    """Hand the reply over and take the answer."""
+def finish(inference: Any, count: int = 1) -> Any:
+    """Hand the reply over and take the answer, or those of a batch."""
     with pytest.raises(StopIteration) as stop:
-        inference.send(reply())
-    answer: Answer = stop.value.value
-    return answer
+        inference.send(reply(count))
+    return stop.value.value
 
 
 def test_the_features_travel_and_the_server_decides(frame: Frame) -> None:
@@ -98,11 +107,72 @@ def test_a_known_link_gives_every_frame_its_own_budget() -> None:
         finish(inference)
     first, second, too_soon, endless = (budget for _, budget in codec.asked)
 
-    assert first == pytest.approx(0.1 * 5e6 / 8 - 240, abs=1)
+    assert first == pytest.approx(0.1 * 5e6 / 8 - 248, abs=1)
     # The server's 30 ms, the reply's 12 bytes, and however long encoding took here.
-    assert 0 < second <= 0.07 * 5e6 / 8 - 252 + 1
+    assert 0 < second <= 0.07 * 5e6 / 8 - 260 + 1
     assert too_soon == 0
     assert endless > 10**9
+
+
+def test_a_batch_travels_in_one_request(frames: list[Frame]) -> None:
+    """All maps at once, in the frames' order; each answer knows its own bytes, and the stages are the batch's."""
+    inference = Split(Reds(), Half(), "net.cut", quality=60).infer_batch(frames)
+    request = next(inference)
+    answers = finish(inference, 3)
+
+    assert (request.frame_id, request.model) == (20, "net.cut")
+    reds = [frame.pixels[..., 0].astype(np.float16).tobytes() for frame in frames]
+    assert [payload.data for payload in request.payloads] == reds
+    assert [answer.payload_bytes for answer in answers] == [64 * 64 * 2] * 3
+    assert all(answer.timings_ms == answers[0].timings_ms for answer in answers)
+    assert answers[0].timings_ms["server_compute"] == 20.0
+
+
+def test_frames_of_a_batch_share_what_the_link_carries() -> None:
+    """A third each of what the earliest deadline leaves; a smaller batch then expects a third of the stage times."""
+    codec = Half()
+    system = Split(Reds(), codec, "net.cut", link=FIVE_MBIT, clock=lambda: 100.0)
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    inference = system.infer_batch([Frame(i, pixels, 100.13 + i) for i in range(3)])
+    next(inference)
+    finish(inference, 3)
+    next(system.infer(Frame(3, pixels, 100.13)))
+    *shared, alone = (budget for _, budget in codec.asked)
+
+    assert shared == [pytest.approx((0.1 * 5e6 / 8 - 240 - 3 * 8) / 3, abs=1)] * 3
+    # A third of the server's 30 ms and of however long encoding took here.
+    assert 0.05 * 5e6 / 8 < alone <= 0.09 * 5e6 / 8 - 260 + 1
+
+
+def test_each_frame_of_a_batch_has_the_budget_that_was_given(frames: list[Frame]) -> None:
+    """A given budget is a frame's, however many travel together."""
+    codec = Half()
+    next(Split(Reds(), codec, "net.cut", budget=1000).infer_batch(frames))
+    assert codec.asked == [("budget", 1000)] * 3
+
+
+def test_no_frames_are_no_batch(split_bundle: Bundle) -> None:
+    """They are an error, told before anything is sent."""
+    codec = FeatureCodec.load(split_bundle.read(split_bundle.split().tables))
+    system = Split(PrefixModel(split_bundle), codec, split_bundle.split().suffix, quality=90)
+    with pytest.raises(ArgumentError, match="frames: none given, give one or more"):
+        next(system.infer_batch([]))
+
+
+@pytest.mark.parametrize("codec", ["ff", "half", "uniform"])
+def test_a_batch_is_answered_as_its_frames_are(split_bundle: Bundle, frames: list[Frame], codec: str) -> None:
+    """The tiny network's server gives every frame the probabilities that it gives it alone, whatever packs its map."""
+    ff = FeatureCodec.load(split_bundle.read(split_bundle.split().tables))
+    encoder = {"ff": ff, "half": HalfEncoder(ff.shape), "uniform": UniformEncoder(ff.shape, 8)}[codec]
+    system = Split(PrefixModel(split_bundle), encoder, split_bundle.split().suffix, quality=90)
+    backend = Backend.open(split_bundle)
+    together = drive(system.infer_batch(frames), lambda request, _: backend.answer(request))
+    alone = [drive(system.infer(frame), lambda request, _: backend.answer(request)) for frame in frames]
+
+    assert [answer.label for answer in together] == [answer.label for answer in alone] == [0, 1, 2]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+        assert (one.min_entropy, one.payload_bytes) == (pytest.approx(other.min_entropy, abs=1e-4), other.payload_bytes)
 
 
 @pytest.mark.parametrize("given", [{}, {"quality": 50, "budget": 100}, {"budget": 100, "link": FIVE_MBIT}])

@@ -16,7 +16,9 @@ from edge_runtime.models import Bundle
 from edge_runtime.models.bundle import MANIFEST
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
-from edge_runtime.systems.edge import PrefixModel
+from edge_runtime.systems.edge import PrefixModel, WholeModel
+from edge_runtime.systems.local import Local
+from edge_runtime.systems.remote import Remote
 from edge_runtime.systems.split import Split
 from server_ref.backend import Backend
 
@@ -51,11 +53,34 @@ def test_fine_features_keep_the_answer(bundle: Bundle) -> None:
             assert answer.payload_bytes < 4 * np.prod(codec.shape)
 
 
+def test_a_batch_is_answered_as_its_frames_are(bundle: Bundle) -> None:
+    """By the whole network here, by the server's, and across the default cut, up to float noise."""
+    frames = [Frame(i, open_frame(path, bundle.frame)) for i, path in enumerate(photo_paths([])[:3])]
+    backend, spec = Backend.open(bundle), bundle.split()
+    codec = FeatureCodec.load(bundle.read(spec.tables))
+    systems = [
+        Local(WholeModel(bundle, spec.network)),
+        Remote("jpeg", 75, spec.network),
+        Split(PrefixModel(bundle, spec.prefix), codec, spec.suffix, quality=60),
+    ]
+
+    def call(request: Request, _timeout_s: float) -> Reply:
+        return backend.answer(request)
+
+    for system in systems:
+        together = drive(system.infer_batch(frames), call)
+        alone = [drive(system.infer(frame), call) for frame in frames]
+        assert [answer.label for answer in together] == [answer.label for answer in alone], system.name
+        for one, other in zip(together, alone, strict=True):
+            assert np.abs(one.probabilities - other.probabilities).max() < 1e-4, system.name
+            assert one.payload_bytes == other.payload_bytes
+
+
 def test_every_budget_is_kept(bundle: Bundle) -> None:
     """From one kilobyte up, on a photo unlike those of the calibration."""
     frame = Frame(0, open_frame(photo_paths([])[1], bundle.frame))
     for spec in bundle.manifest.splits:
         codec = FeatureCodec.load(bundle.read(spec.tables))
-        features = PrefixModel(bundle, spec.prefix).features(frame).reshape(codec.shape)
+        features = PrefixModel(bundle, spec.prefix).features([frame]).reshape(codec.shape)
         for budget in (1024, 4096, 16384):
             assert len(codec.encode_within(features, budget)) <= budget

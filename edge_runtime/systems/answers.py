@@ -1,0 +1,31 @@
+"""Answers that are the server's alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_runtime.messages import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_runtime.messages import Payload, Reply
+    from edge_runtime.systems.stages import Stages
+
+
+def server_answers(payloads: Sequence[Payload], reply: Reply, stages: Stages) -> list[Answer]:
+    """One answer per payload, in their order; the server's stages are added to ``stages``, which all of them share."""
+    stages.add_server(reply.timings_ms)
+    return [
+        Answer(
+            probabilities,
+            int(probabilities.argmax()),
+            "server",
+            float(-np.log2(probabilities.max())),
+            payload_bytes=len(payload.data),
+            timings_ms=stages.taken_ms,
+        )
+        for payload, probabilities in zip(payloads, reply.probabilities, strict=True)
+    ]
