@@ -49,9 +49,10 @@ class LinkEstimate:
         self._under_way[number] = (now, size, server_s)
 
     def replied(self, number: int, server_s: float, now: float) -> None:
-        """Its reply came, after ``server_s`` seconds at the server."""
+        """Its reply came, after ``server_s`` seconds at the server, as far as that can be true."""
         sent_s, size, _ = self._under_way.pop(number)
-        self.round_trip_s = min(self.round_trip_s, max(now - sent_s - server_s, 0.0))
+        server_s = min(max(0.0, server_s), now - sent_s)
+        self._learn_round_trip(now - sent_s - server_s, size)
         end_s = now - server_s - self.round_trip_s
         taken_s = max(end_s - max(sent_s, self._free_s), LEAST_S)
         self._free_s = max(self._free_s, end_s)
@@ -86,6 +87,11 @@ class LinkEstimate:
         if waited_s <= 2 * size / known:
             return known
         return (MEMORY * self._bytes + size) / (MEMORY * self._seconds + waited_s)
+
+    def _learn_round_trip(self, crossing_s: float, size: int) -> None:
+        """A request that crossed in less than a round trip shows that to be shorter, by its own transfer as well."""
+        if crossing_s < self.round_trip_s:
+            self.round_trip_s = crossing_s - min(size * self._seconds / self._bytes, crossing_s / 2)
 
     def _learn_deviation(self, log_rate: float) -> None:
         step = log_rate - self._log_mean
