@@ -35,9 +35,23 @@ class MeasuredLink:
         """Send a request; raises ``LinkError`` as the client does."""
         return self.client.call(request, min(timeout_s, PATIENCE_S))
 
+    @property
+    def bytes_up(self) -> int:
+        """Bytes sent so far: payload, gRPC, HTTP/2 and TLS; what TCP and IP add is not in it."""
+        return self._shaper.bytes_up
+
+    @property
+    def bytes_down(self) -> int:
+        """Bytes received so far."""
+        return self._shaper.bytes_down
+
+    def reshape(self, shape: LinkShape) -> None:
+        """Let the link have another rate and delay from now on."""
+        self._shaper.reshape(shape)
+
     def wire_bytes(self) -> int:
-        """Bytes of both directions so far: payload, gRPC, HTTP/2 and TLS; what TCP and IP add is not in it."""
-        return self._shaper.bytes_up + self._shaper.bytes_down
+        """Bytes of both directions so far."""
+        return self.bytes_up + self.bytes_down
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Timeline:
         fates = Counter(outcome.fate for outcome in self.outcomes)
         latencies = [one.done_s - one.arrived_s for one in self.outcomes if one.fate in ANSWERED]
         answered = len(latencies)
-        busy = {lane: sum(s.end_s - s.start_s for s in self.spans if s.lane == lane) for lane in LANES}
+        busy = {lane: sum(self._within(span) for span in self.spans if span.lane == lane) for lane in LANES}
         return {
             "frames": len(self.outcomes),
             "seconds": self.duration_s,
@@ -95,6 +95,10 @@ class Timeline:
             "busy": {lane: taken / self.duration_s for lane, taken in busy.items()},
             "plans": dict(Counter(one.plan for one in self.outcomes if one.plan).most_common()),
         }
+
+    def _within(self, span: Span) -> float:
+        """Seconds of a span that lie in the run."""
+        return max(min(span.end_s, self.duration_s) - max(span.start_s, 0.0), 0.0)
 
     def over_time(self, window_s: float) -> tuple[list[float], list[float]]:
         """Middles of windows of ``window_s`` seconds, and the frames answered in time per second in each."""

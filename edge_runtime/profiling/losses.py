@@ -1,0 +1,110 @@
+"""What each way of packing frames costs: bytes, time, and right answers lost, on labelled photos through the server."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from edge_runtime.messages import Frame
+from edge_runtime.photos import open_frame
+from edge_runtime.scheduling.tables import Level
+from edge_runtime.systems.driver import drive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.messages import Reply, Request
+    from edge_runtime.models.bundle import FrameSpec
+    from edge_runtime.scheduling.device import Device
+    from edge_runtime.scheduling.tables import LevelCodec
+    from edge_runtime.systems import BatchSystem
+
+    Call = Callable[[Request, float], Reply]
+
+JPEG_QUALITIES = (5, 10, 20, 25, 30, 35, 40, 50, 60, 75, 90)
+# Five steps nearly double a map's bytes.
+FF_QUALITIES = (15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 70, 80)
+UNIFORM_BITS = 8
+HALF_BITS = 16
+# Photos that cross the link together.
+CHUNK = 8
+
+
+class Way(NamedTuple):
+    """One way of packing what travels from a site: see `tables.Level`."""
+
+    cut: str
+    codec: LevelCodec
+    quality: int
+
+
+@dataclass
+class _Record:
+    """What a way did, photo by photo; times are sums over all photos."""
+
+    right: list[bool] = field(default_factory=list)
+    payload_bytes: int = 0
+    encode_s: float = 0.0
+    decode_s: float = 0.0
+
+
+def ways(cuts: Sequence[str]) -> list[Way]:
+    """Photos and every cut's maps in steps of quality, and the maps uncompressed and at 8 bits, for the rivals."""
+    found = [Way("", "jpeg", quality) for quality in JPEG_QUALITIES]
+    for cut in cuts:
+        found += [Way(cut, "ff", quality) for quality in FF_QUALITIES]
+        found += [Way(cut, "half", HALF_BITS), Way(cut, "uniform", UNIFORM_BITS)]
+    return found
+
+
+def measure_levels(
+    device: Device, frame: FrameSpec, call: Call, photos: Sequence[Photo]
+) -> Mapping[str, tuple[Level, ...]]:
+    """The levels of every site, by cut (empty: photos). The whole network on lossless photos is the reference."""
+    records = {way: _Record() for way in ways(list(device.cuts))}
+    reference = _Record()
+    chunks = tqdm(list(_chunks(frame, photos)), desc="losses", unit="photo", unit_scale=CHUNK, disable=None)
+    for labels, frames in chunks:
+        _answer(device.lossless(), frames, labels, call, reference)
+        for way, record in records.items():
+            _answer(device.sending(*way), frames, labels, call, record)
+    found: dict[str, list[Level]] = {}
+    for way, record in records.items():
+        found.setdefault(way.cut, []).append(_level(way, record, reference))
+    return {cut: tuple(levels) for cut, levels in found.items()}
+
+
+def _chunks(frame: FrameSpec, photos: Sequence[Photo]) -> Iterator[tuple[list[int], list[Frame]]]:
+    for first in range(0, len(photos), CHUNK):
+        chunk = photos[first : first + CHUNK]
+        yield (
+            [one.label for one in chunk],
+            [Frame(first + i, open_frame(one.data, frame)) for i, one in enumerate(chunk)],
+        )
+
+
+def _answer(system: BatchSystem, frames: Sequence[Frame], labels: Sequence[int], call: Call, record: _Record) -> None:
+    answers = drive(system.infer_batch(frames), call)
+    record.right += [answer.label == label for answer, label in zip(answers, labels, strict=True)]
+    record.payload_bytes += sum(answer.payload_bytes for answer in answers)
+    record.encode_s += answers[0].timings_ms["encode"] / 1e3
+    record.decode_s += answers[0].timings_ms["server_decode"] / 1e3
+
+
+def _level(way: Way, record: _Record, reference: _Record) -> Level:
+    count = len(record.right)
+    lost = np.array(reference.right, float) - np.array(record.right, float)
+    return Level(
+        codec=way.codec,
+        quality=way.quality,
+        payload_bytes=record.payload_bytes / count,
+        encode_s=record.encode_s / count,
+        decode_s=record.decode_s / count,
+        loss=float(lost.mean()),
+        loss_error=float(lost.std() / math.sqrt(count)),
+    )
