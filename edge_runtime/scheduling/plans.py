@@ -7,9 +7,10 @@ list was not to be had. See docs/systems/bps.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Mode = Literal["local", "remote", "data-parallel", "split", "split-pipeline", "hybrid"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 PIPELINED: tuple[Mode, ...] = ("remote", "split-pipeline", "hybrid")
 
 BATCHES = (1, 2, 4, 8, 16, 32)
