@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "train": ("exporters.training.commands", "train a network of the zoo, or make one's own tolerate missing patches"),
+    "train": ("exporters.training.commands", "train a network of the zoo, one's own, or the scheduler's policy"),
     "onnx": ("exporters.cli_export", "export one network to an ONNX file"),
     "tflite": ("exporters.cli_export", "export one network to a TFLite file"),
     "calibrate": ("exporters.cli_calibrate", "fit the feature codec of a cut network's bundle anew"),
@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edge-export {options.command}: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
-        print(f"edge-export {options.command}: {error}; `pip install edge-runtime[export-tflite,zoo]`", file=sys.stderr)
+        extras = "`pip install edge-runtime[export-tflite,policy,zoo]`"
+        print(f"edge-export {options.command}: {error}; {extras}", file=sys.stderr)
         return 2
     print(json.dumps(result, indent=2) if chosen.json else as_text(result))
     return 2 if result.get("failed") else 0

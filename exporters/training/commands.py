@@ -1,4 +1,4 @@
-"""`edge-export train NAME`: the zoo's recipes by name."""
+"""`edge-export train NAME`: the zoo's recipes, and the scheduler's policy, by name."""
 
 from __future__ import annotations
 
@@ -11,19 +11,47 @@ from edge_runtime.errors import ArgumentError
 from exporters.imagenette import IMAGENET_INDICES
 from exporters.networks import efficientnet_lite as lite
 from exporters.networks.catalogue import load_weights, own_network
+from exporters.training import bps_commands
 from exporters.training.loop import Recipe, train
 from exporters.training.photos import load_photos
 
+RECIPES = {
+    "edge-vit": "the device's ViT on an EfficientNet-Lite stem, whose attention chooses patches",
+    "server-vit": "the server's ViT, which takes any subset of patches",
+    "patch-tolerant": "EfficientNet-Lite0, or one's own network, taught to miss patches",
+    "relu-resnet": "a residual network with ReLUs, to be cut in two",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `edge-export train`."""
-    parser.add_argument("name", choices=("edge-vit", "server-vit", "patch-tolerant", "relu-resnet"))
-    parser.add_argument("--photos", type=Path, required=True, help="folder or tar file, <class>/<photo>")
+    """Declare the options of `edge-export train`, each name's own."""
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, text in RECIPES.items():
+        _add_recipe_arguments(_named(names, name, text))
+    bps_commands.add_arguments(_named(names, "bps-policy", bps_commands.DESCRIPTION))
+
+
+def run(options: argparse.Namespace) -> dict[str, object]:
+    """Train and report where the result lies."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    return bps_commands.run(options) if options.name == "bps-policy" else _train_recipe(options)
+
+
+def _named(names: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+    parser = names.add_parser(name, help=text, description=text)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint, the log and the model")
-    parser.add_argument("--epochs", type=int, help="default: the recipe's own")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, help="train on an even sample of so many photos")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    # Also after the name; without a default, for that would undo what stands before it.
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print the result as JSON")
+    return parser
+
+
+def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photos", type=Path, required=True, help="folder or tar file, <class>/<photo>")
+    parser.add_argument("--epochs", type=int, help="default: the recipe's own")
+    parser.add_argument("--limit", type=int, help="train on an even sample of so many photos")
     parser.add_argument("--start", type=Path, help="weights to start from, of the same network")
     parser.add_argument(
         "--teacher",
@@ -40,10 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=224, help="side of --model's input in pixels")
 
 
-def run(options: argparse.Namespace) -> dict[str, object]:
-    """Train and report where the model lies."""
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
+def _train_recipe(options: argparse.Namespace) -> dict[str, object]:
     recipe = _recipe(options)
     if options.start:
         load_weights(recipe.model, options.start)

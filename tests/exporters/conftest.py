@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from edge_runtime.models import Bundle
+from edge_runtime.scheduling.tables import Level, LevelCodec, Origin, Site, Tables
 from exporters.bundle import build_bundle
 from exporters.networks.vit import VisionTransformer, VitConfig
 
@@ -94,3 +95,34 @@ def deit_weights() -> Path:
     if not path.exists():
         pytest.skip("needs DeiT-Tiny's weights in ../shared/weights, which may not be distributed")
     return path
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    """What a scheduler would measure: 200 frames a second on either side, photos of 3 to 10 kB, a cut of 2 to 4 kB."""
+    return Tables(
+        format=1,
+        bundle_hash="0" * 64,
+        network="net",
+        origin=Origin("a device", "a server", "onnxruntime", "fp16", 1, "2026-01-01", 1000, "0.1.0"),
+        local_s=_times(5.0),
+        sites=(
+            Site("", {}, _times(5.0), (_level("jpeg", 10, 3000, 0.05), _level("jpeg", 75, 10_000, 0.0))),
+            Site("early", _times(1.5), _times(4.0), (_level("ff", 40, 2000, 0.005), _level("ff", 70, 4000, 0.0))),
+        ),
+        request_s=5e-4,
+        serving_s=5e-4,
+        request_bytes=200,
+        reply_bytes=120,
+        bandwidth=1e6,
+        round_trip_s=0.02,
+        largest_batch=32,
+    )
+
+
+def _times(one_ms: float) -> dict[int, float]:
+    return {batch: (1 + (one_ms - 1) * batch) / 1e3 for batch in (1, 2, 4, 8, 16, 32)}
+
+
+def _level(codec: LevelCodec, quality: int, size: int, loss: float) -> Level:
+    return Level(codec, quality, size, encode_s=2e-4, decode_s=2e-4, loss=loss, loss_error=1e-3)
