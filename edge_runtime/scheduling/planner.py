@@ -84,15 +84,15 @@ class Planner:
 
     def merit(self, forecast: Forecast, state: State) -> NDArray[np.float64]:
         """Higher is better; differences are relative ones, so 0.03 is three per cent."""
-        in_time = _within(forecast.possible, forecast.latency_s, state.deadline_s)
+        in_time = within(forecast.possible, forecast.latency_s, state.deadline_s)
         keeping_up = in_time & (forecast.rate >= wanted_rate(state))
         if keeping_up.any():
             return np.where(keeping_up, -np.log(np.maximum(forecast.latency_s, 1e-6)), -np.inf)
-        in_time = _within(in_time, forecast.full_latency_s, state.deadline_s)
+        in_time = within(in_time, forecast.full_latency_s, state.deadline_s)
         return np.where(in_time, np.log(np.maximum(forecast.rate, 1e-6)), -np.inf)
 
 
-def _within(plans: NDArray[np.bool_], latency_s: NDArray[np.float64], deadline_s: float) -> NDArray[np.bool_]:
+def within(plans: NDArray[np.bool_], latency_s: NDArray[np.float64], deadline_s: float) -> NDArray[np.bool_]:
     """Those of ``plans`` that answer within the deadline; all of them when none does."""
     in_time = plans & (latency_s <= deadline_s)
     return in_time if in_time.any() else plans
