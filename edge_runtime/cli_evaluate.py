@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edge_runtime.cli_bps import add_bps_options, evaluate_bps
 from edge_runtime.cli_options import add_system_options, command, deadline_s, load, measured_link
 from edge_runtime.cli_split import evaluate_split
 from edge_runtime.errors import ArgumentError
@@ -19,20 +20,26 @@ if TYPE_CHECKING:
     from edge_runtime.evaluation.evaluate import Setup
 
 WITHIN, MOST_COST = 0.005, 0.32
-# Options that mean nothing to other systems.
-ONLY = {
-    "attention": (
+# Options that mean something to these systems only.
+MEANT_FOR = {
+    ("attention",): (
         *("eta", "delta", "uncertainty", "rule", "score", "patch_codec"),
         *("edge_model", "server_model", "within", "most_cost"),
     ),
-    "split": ("cut", "budget", "bandwidth", "picture"),
+    ("split",): ("cut", "budget", "bandwidth"),
+    ("bps",): (
+        *("tables", "most_loss", "trace", "arrivals", "seconds", "slower", "late"),
+        *("against", "perfetto", "simulated", "seed"),
+    ),
+    ("split", "bps"): ("picture",),
+    ("attention", "split"): ("sweep", "link", "quality"),
 }
 
 
 def add_evaluate(commands: Any) -> None:
     """Declare the command."""
     evaluate = command(commands, "evaluate", _run, "measure a system on labelled photos, beside its rivals")
-    evaluate.add_argument("--system", choices=("attention", "split"), default="attention")
+    evaluate.add_argument("--system", choices=("attention", "split", "bps"), default="attention")
     evaluate.add_argument("--data", type=Path, required=True, help="folder or tar file, <class>/<photo> or a CSV table")
     evaluate.add_argument("--limit", type=int, help="an even sample of so many photos")
     evaluate.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
@@ -43,20 +50,22 @@ def add_evaluate(commands: Any) -> None:
     split.add_argument("--cut", action="append", default=[], help="may be repeated (default: every cut of the bundle)")
     split.add_argument("--budget", type=int, metavar="BYTES", help="of a feature map, instead of --quality")
     split.add_argument("--bandwidth", metavar="RATE[/RTT]", help="budget each map for this link, by --deadline")
-    split.add_argument("--picture", type=Path, metavar="PNG", help="draw device, link and server time per cut")
+    split.add_argument("--picture", type=Path, metavar="PNG", help="draw what device, link and server do (also bps)")
+    add_bps_options(evaluate.add_argument_group("--system bps"))
     add_system_options(evaluate)
 
 
 def _run(options: argparse.Namespace) -> None:
-    for system, names in ONLY.items():
-        if system != options.system:
-            _refuse(options, names, f"goes with --system {system}, not {options.system}")
-    (evaluate_split if options.system == "split" else _evaluate_attention)(options)
+    for systems, names in MEANT_FOR.items():
+        if options.system not in systems:
+            _refuse(options, names, f"goes with --system {' or '.join(systems)}, not {options.system}")
+    EVALUATIONS[options.system](options)
 
 
 def _refuse(options: argparse.Namespace, names: Sequence[str], reason: str) -> None:
     for name in names:
-        if getattr(options, name) not in (None, "", []):
+        given = getattr(options, name)
+        if given is not False and given not in (None, "", []):
             raise ArgumentError(f"--{name.replace('_', '-')}: {reason}")
 
 
@@ -125,3 +134,6 @@ def _print_points(points: Iterable[dict[str, Any]]) -> None:
     for point in points:
         gate = f"gate + {point['sending']}" if point["uncertainty"] else point["sending"]
         print(f"  {gate:18} {point['accuracy']:7.2%} {point['wire_bytes']:8.0f} {point['share_local']:7.1%}")
+
+
+EVALUATIONS = {"attention": _evaluate_attention, "split": evaluate_split, "bps": evaluate_bps}

@@ -45,20 +45,32 @@ def add_system_options(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--quality", type=int, help="of the patch codec, 1..100; evaluate --system split: of the feature map, 0..100"
     )
-    where = parser.add_argument_group("models and link")
-    where.add_argument("--edge-model", default="", help="default: the bundle's")
-    where.add_argument("--server-model", default="", help="default: the bundle's")
+    models = add_model_options(parser)
+    models.add_argument("--edge-model", default="", help="default: the bundle's")
+    models.add_argument("--server-model", default="", help="default: the bundle's")
+    add_link_options(parser).add_argument(
+        "--deadline", type=float, metavar="MS", help="per photo; later the device answers alone, if it can"
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare how the device runs its models."""
+    where = parser.add_argument_group("models")
     where.add_argument("--runtime", choices=("onnxruntime", "litert", "tflite-runtime"), help="of the edge model")
     where.add_argument("--precision", choices=("fp32", "fp16", "int8"), help="of the edge model")
     where.add_argument("--threads", type=int, default=1, help="of the edge model")
+    return where
+
+
+def add_link_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare where the server is, and the link to it."""
+    where = parser.add_argument_group("link")
     where.add_argument("--server", metavar="HOST:PORT", help="default: a server started for the occasion")
     where.add_argument("--tls-ca", type=Path, help="--server speaks TLS: the authority that signed its certificate")
     where.add_argument("--tls-cert", type=Path, help="our own certificate, for a server that asks for one")
     where.add_argument("--tls-key", type=Path)
     where.add_argument("--link", metavar="RATE/RTT", help="shape the link, for example 5mbit/20ms")
-    where.add_argument(
-        "--deadline", type=float, metavar="MS", help="per photo; later the device answers alone, if it can"
-    )
+    return where
 
 
 def load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
@@ -93,10 +105,11 @@ def measured_link(options: argparse.Namespace, bundle: Bundle) -> AbstractContex
     from edge_runtime.transport.shaper import LinkShape
 
     shape = LinkShape.parse(options.link) if options.link else None
-    return open_link(bundle, options.server, shape, _tls(options))
+    return open_link(bundle, options.server, shape, tls(options))
 
 
-def _tls(options: argparse.Namespace) -> ClientTls | None:
+def tls(options: argparse.Namespace) -> ClientTls | None:
+    """The client's side of TLS, if any was asked for; raises ArgumentError without a ``--server``."""
     from edge_runtime.transport.tls import ClientTls
 
     files = (options.tls_ca, options.tls_cert, options.tls_key)

@@ -1,0 +1,170 @@
+"""``edge-runtime profile`` and ``edge-runtime schedule``: measure the scheduler's tables, and say what it would do."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_runtime.cli_options import add_link_options, add_model_options, command, measured_link
+from edge_runtime.errors import ArgumentError
+from edge_runtime.models import Bundle
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edge_runtime.scheduling.forecast import Stages
+    from edge_runtime.scheduling.planner import Explanation
+    from edge_runtime.scheduling.tables import Tables
+
+TABLES = "tables.json"
+MOST_LOSS = 1.0
+
+
+def add_schedule(commands: Any) -> None:
+    """Declare both commands."""
+    profile = command(commands, "profile", _profile, "measure this device, the server and the link between them")
+    profile.add_argument("--for-scheduler", action="store_true", required=True, help="write the scheduler's tables")
+    profile.add_argument("--data", type=Path, required=True, help="labelled photos that no result is reported on")
+    profile.add_argument("--limit", type=int, default=500, help="an even sample of so many photos (%(default)s)")
+    profile.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
+    profile.add_argument("--network", default="", help="default: that of the bundle's default cut")
+    profile.add_argument("--out", type=Path, help=f"default: {TABLES} in the bundle's folder")
+    add_model_options(profile)
+    add_link_options(profile)
+
+    schedule = command(commands, "schedule", _schedule, "say which plan the scheduler would choose")
+    schedule.add_argument("--explain", action="store_true", help="also the plan's stages, and the next best plan")
+    add_tables_options(schedule)
+    schedule.add_argument("--bandwidth", metavar="RATE/RTT", help="default: the link as it was when profiled")
+    schedule.add_argument("--no-link", action="store_true", help="as if no server were in reach")
+    schedule.add_argument("--rate", type=float, default=math.inf, help="frames that come a second (default: no end)")
+    schedule.add_argument("--queue", type=int, default=0, help="frames that wait already")
+    schedule.add_argument("--deadline", type=float, default=math.inf, metavar="MS", help="that every frame has")
+    schedule.add_argument("--device-factor", type=float, default=1.0, help="how much slower the device is by now")
+    schedule.add_argument("--server-factor", type=float, default=1.0, help="how much slower the server is by now")
+
+
+def add_tables_options(parser: argparse._ActionsContainer) -> None:
+    """Declare what every use of the tables needs."""
+    parser.add_argument("--tables", type=Path, help=f"default: {TABLES} in the bundle's folder")
+    parser.add_argument("--most-loss", type=float, help=f"accepted loss of right answers, in points ({MOST_LOSS:g})")
+
+
+def most_loss(options: argparse.Namespace) -> float:
+    """The accepted loss as a share."""
+    return (MOST_LOSS if options.most_loss is None else float(options.most_loss)) / 100
+
+
+def load_tables(options: argparse.Namespace) -> Tables:
+    """The tables that the options name; raises ArgumentError, also for those of another bundle."""
+    from edge_runtime.scheduling import tables
+
+    path = options.tables or options.bundle / TABLES
+    found = tables.load(path)
+    bundle = Bundle.load(options.bundle)
+    if found.bundle_hash != bundle.hash:
+        raise ArgumentError(f"{path}: measured with another bundle than {options.bundle}; profile this one")
+    return found
+
+
+def _profile(options: argparse.Namespace) -> None:
+    from edge_runtime.evaluation.photos import labelled_photos
+    from edge_runtime.profiling.scheduler import measure
+    from edge_runtime.scheduling import tables
+    from edge_runtime.scheduling.device import Device
+
+    bundle = Bundle.load(options.bundle)
+    photos = labelled_photos(options.data, bundle.manifest, every=options.every, limit=options.limit)
+    device = Device(
+        bundle, options.network, runtime=options.runtime, precision=options.precision, threads=options.threads
+    )
+    out = options.out or options.bundle / TABLES
+    with measured_link(options, bundle) as link:
+        found = measure(bundle, device, link, photos, options.server or "on the same machine")
+    tables.save(found, out)
+    print(json.dumps({"tables": str(out), **_described(found)}) if options.json else _text(out, found))
+
+
+def _described(found: Tables) -> dict[str, Any]:
+    import msgspec
+
+    return {"origin": msgspec.to_builtins(found.origin), "network": found.network, "sites": len(found.sites)}
+
+
+def _text(out: Path, found: Tables) -> str:
+    lines = [f"{found.network} on {found.origin.device}, {found.origin.runtime} {found.origin.precision}"]
+    lines.append(f"{'':10} {'device ms':>10} {'server ms':>10}   fewest bytes within {MOST_LOSS:g} point")
+    lines.append(f"{'whole':10} {found.local_s[1] * 1e3:10.2f}")
+    for site in found.sites:
+        good = [level for level in site.levels if level.within(MOST_LOSS / 100)]
+        best = min(good, key=lambda level: level.payload_bytes, default=None)
+        sent = f"{best.name}: {best.payload_bytes:.0f} bytes" if best else "none"
+        before = site.device_s.get(1, 0.0) * 1e3
+        lines.append(f"{site.cut or 'photos':10} {before:10.2f} {site.server_s[1] * 1e3:10.2f}   {sent}")
+    lines.append(f"link: {found.bandwidth * 8 / 1e6:.1f} Mbit/s, round trip {found.round_trip_s * 1e3:.1f} ms")
+    return "\n".join([*lines, f"written to {out}"])
+
+
+def _schedule(options: argparse.Namespace) -> None:
+    from edge_runtime.control.link_estimate import LinkView
+    from edge_runtime.scheduling.planner import Planner
+    from edge_runtime.scheduling.state import State
+    from edge_runtime.transport.shaper import LinkShape
+
+    tables = load_tables(options)
+    bandwidth, round_trip_s = tables.bandwidth, tables.round_trip_s
+    if options.bandwidth:
+        shape = LinkShape.parse(options.bandwidth)
+        bandwidth, round_trip_s = shape.rate_bps / 8, 2 * shape.delay_s
+    for name in ("rate", "deadline", "device_factor", "server_factor"):
+        if not getattr(options, name) > 0:
+            raise ArgumentError(f"--{name.replace('_', '-')}: {getattr(options, name)} is not above 0")
+    state = State(
+        queue=options.queue,
+        arrival_rate=options.rate,
+        deadline_s=options.deadline / 1e3,
+        link=LinkView(bandwidth, round_trip_s, reachable=not options.no_link),
+        device_factor=options.device_factor,
+        server_factor=options.server_factor,
+    )
+    explanation = Planner.of(tables, most_loss(options)).explain(state)
+    if options.json:
+        print(json.dumps(_as_json(explanation)))
+    elif options.explain:
+        print(_explained(explanation))
+    else:
+        print(explanation.chosen.plan.name)
+
+
+def _as_json(explanation: Explanation) -> dict[str, Any]:
+    found = asdict(explanation)
+    if math.isinf(explanation.wanted_rate):
+        found["wanted_rate"] = None  # JSON knows no infinity
+    return found
+
+
+def _explained(explanation: Explanation) -> str:
+    chosen, runner_up = explanation.chosen, explanation.runner_up
+    wanted = explanation.wanted_rate
+    if explanation.keeps_up:
+        reason = f"the quickest of the plans that keep up with {wanted:.1f} frames a second"
+    else:
+        reason = "answers most frames a second, for no plan keeps up"
+    return "\n".join(
+        [f"{chosen.plan.name}: {reason}", *_stages(chosen), f"next best: {runner_up.plan.name}", *_stages(runner_up)]
+    )
+
+
+def _stages(stages: Stages) -> list[str]:
+    lanes = {"device": stages.device_s, "link": stages.link_s, "server": stages.server_s, "local run": stages.local_s}
+    times = ", ".join(f"{lane} {taken * 1e3:.1f}" for lane, taken in lanes.items() if taken)
+    lines = [f"  {stages.rate:.1f} frames a second, {stages.latency_s * 1e3:.1f} ms each", f"  ms a run: {times}"]
+    if stages.plan.sends:
+        lines.append(
+            f"  {stages.payload_bytes:.0f} bytes a frame, {stages.plan.in_flight} requests under way, "
+            f"{stages.loss * 100:+.2f} points lost"
+        )
+    return lines
