@@ -98,5 +98,5 @@ def _static_share(tables: Tables, photos: Sequence[str]) -> Plan:
 
 def _cuts(tables: Tables, level: str) -> list[Plan]:
     """One frame a request from every cut whose maps were measured at ``level``."""
-    sites = [site for site in tables.sites if site.cut and any(one.name == level for one in site.levels)]
+    sites = [site for site in tables.sites if site.cut and site.timed and any(one.name == level for one in site.levels)]
     return [Plan("split", 1, site.cut, level) for site in sites]

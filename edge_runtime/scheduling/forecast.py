@@ -136,7 +136,12 @@ def candidates(tables: Tables, most_loss: float) -> list[Plan]:
 
 
 def useful_levels(site: Site, most_loss: float) -> list[Level]:
-    """The levels within ``most_loss`` that no other one within it beats in bytes and encoding time."""
+    """The levels within ``most_loss`` that no other one within it beats in bytes and encoding time.
+
+    None at a site that was not timed, which would seem to cost nothing.
+    """
+    if not site.timed:
+        return []
     good = [level for level in site.levels if level.codec in {"jpeg", "ff"} and level.within(most_loss)]
     return [level for level in good if not any(_beats(other, level) for other in good)]
 

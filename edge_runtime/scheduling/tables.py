@@ -58,13 +58,19 @@ class Level(_Table, frozen=True):
 class Site(_Table, frozen=True):
     """Where the network may be left: at a cut, or before its first layer (``cut`` empty), where photos travel.
 
-    ``device_s`` are the runs of what lies before it, empty where nothing does; ``server_s`` of what lies behind.
+    ``device_s`` are the runs of what lies before it, none where photos travel; ``server_s`` of what lies behind. Else
+    no runs mean that they were not timed (see `regression`).
     """
 
     cut: str
     device_s: Times
     server_s: Times
     levels: tuple[Level, ...]
+
+    @property
+    def timed(self) -> bool:
+        """Whether all that it takes was timed."""
+        return bool(self.server_s) and bool(self.device_s or not self.cut)
 
     def level(self, name: str) -> Level:
         """The level of that name; raises ArgumentError."""
