@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_runtime.scheduling.actions import actions, random_state
-from edge_runtime.scheduling.features import feature_names
+from edge_runtime.scheduling.features import FEATURES
 from edge_runtime.scheduling.learned import LearnedPolicy
 from edge_runtime.scheduling.planner import Planner
 from edge_runtime.scheduling.tables import load
@@ -78,13 +78,13 @@ def untrained(plans: Sequence[Plan]) -> bytes:
     from torch import nn
 
     from exporters.policy import write_policy
-    from exporters.training.bps_policy import HIDDEN, MeritValues
+    from exporters.training.bps_policy import HIDDEN
 
-    sides = (len(feature_names(plans)), *HIDDEN)
+    sides = (len(FEATURES), *HIDDEN)
     layers = [layer for pair in pairwise(sides) for layer in (nn.Linear(*pair), nn.ReLU())]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "policy.onnx"
-        write_policy(MeritValues(nn.Sequential(*layers, nn.Linear(sides[-1], len(plans)))), plans, path)
+        write_policy(nn.Sequential(*layers, nn.Linear(sides[-1], len(plans))), plans, path)
         return path.read_bytes()
 
 

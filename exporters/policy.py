@@ -14,7 +14,7 @@ import tomli_w
 from edge_runtime.errors import BundleError, ModelError
 from edge_runtime.models.bundle import MANIFEST, Bundle, Manifest, StoredFile, toml_table
 from edge_runtime.models.onnx import open_session
-from edge_runtime.scheduling.features import LIMIT, feature_names
+from edge_runtime.scheduling.features import FEATURES, LIMIT
 from edge_runtime.scheduling.learned import metadata
 from exporters.networks.readings import Reading
 from exporters.onnx import export_onnx
@@ -45,12 +45,11 @@ class PolicyReading(Reading):
 
 
 def write_policy(network: nn.Module, plans: Sequence[Plan], path: Path) -> None:
-    """Write ``network``, which maps the features of ``plans`` to their values, as `LearnedPolicy` reads it.
+    """Write ``network``, which maps `FEATURES` to the values of ``plans``, as `LearnedPolicy` reads it.
 
     Raises ModelError when onnxruntime computes other values than PyTorch.
     """
-    size = len(feature_names(plans))
-    seen = np.random.default_rng(0).uniform(-LIMIT, LIMIT, (64, size)).astype(np.float32)
+    seen = np.random.default_rng(0).uniform(-LIMIT, LIMIT, (64, len(FEATURES))).astype(np.float32)
     # A reading freezes its network, which may be in training.
     reading = PolicyReading(copy.deepcopy(network))
     export_onnx(reading, {"features": seen[:1]}, path)

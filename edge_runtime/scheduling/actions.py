@@ -12,8 +12,9 @@ import numpy as np
 
 from edge_runtime.control.link_estimate import LinkView
 from edge_runtime.errors import ArgumentError
+from edge_runtime.scheduling.forecast import Costs
 from edge_runtime.scheduling.planner import Planner
-from edge_runtime.scheduling.plans import LOCAL, MODES
+from edge_runtime.scheduling.plans import LOCAL
 from edge_runtime.scheduling.state import State
 
 if TYPE_CHECKING:
@@ -61,39 +62,44 @@ def random_state(rng: random.Random) -> State:
 
 
 class Foreseen(NamedTuple):
-    """What is known of every action in one state: its forecast, the planner's merit, and whether it may be chosen.
+    """What the actions would do in one state.
 
-    Arrays are ``[actions]``; ``feasible`` is never all False, and some feasible action's merit is finite.
+    ``feasible`` ``[actions]``, never all False, says which may be chosen, and ``best_rate`` what the fastest of those
+    answers a second; ``local_s`` is what the device takes for one frame.
     """
 
     forecast: Forecast
-    merit: NDArray[np.float64]
     feasible: NDArray[np.bool_]
+    best_rate: float
+    local_s: float
 
 
 class ActionSet:
-    """The actions of a learned policy as the tables at hand know them; every array is ``[actions]``.
+    """The actions of a learned policy as the tables at hand know them.
 
-    ``usable`` says which of ``plans`` these tables have, within ``most_loss``; ``modes`` are indices of `MODES`. Raises
-    ArgumentError without `LOCAL`, which is what remains when nothing else is possible.
+    ``usable`` ``[actions]`` says which of ``plans`` these tables have, within ``most_loss``. Raises ArgumentError
+    without `LOCAL`, which is what remains when nothing else is possible.
     """
 
     def __init__(self, tables: Tables, plans: Sequence[Plan], most_loss: float) -> None:
         if LOCAL not in plans:
             raise ArgumentError(f"actions: {LOCAL.name} is not among the {len(plans)} plans; add it")
         self.plans = tuple(plans)
-        self.modes: NDArray[np.intp] = np.array([MODES.index(plan.mode) for plan in plans])
         self.usable: NDArray[np.bool_] = np.array([_known(tables, plan, most_loss) for plan in plans])
-        # What is unknown has no forecast of its own: the local plan's stands there, which changes no comparison.
+        # What is unknown has no forecast of its own: the local plan's stands there.
         known = [plan if usable else LOCAL for plan, usable in zip(plans, self.usable, strict=True)]
-        self._planner = Planner(tables, known)
+        self._costs = Costs(tables, known)
+        self._local = self.plans.index(LOCAL)
 
     def foresee(self, state: State) -> Foreseen:
         """Every action in ``state``; feasible is what the link allows, and is in time if any action is."""
-        forecast = self._planner.costs.forecast(state)
+        forecast = self._costs.forecast(state)
         possible = self.usable & forecast.possible
         in_time = possible & (forecast.latency_s <= state.deadline_s)
-        return Foreseen(forecast, self._planner.merit(forecast, state), in_time if in_time.any() else possible)
+        feasible = in_time if in_time.any() else possible
+        return Foreseen(
+            forecast, feasible, float(forecast.rate[feasible].max()), float(forecast.latency_s[self._local])
+        )
 
 
 def _known(tables: Tables, plan: Plan, most_loss: float) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from edge_runtime.errors import ArgumentError, ModelError
 from edge_runtime.models.onnx import open_session
 from edge_runtime.scheduling.actions import ActionSet
-from edge_runtime.scheduling.features import feature_names, features
+from edge_runtime.scheduling.features import FEATURES, features
 from edge_runtime.scheduling.forecast import Costs, candidates
 from edge_runtime.scheduling.planner import cheapest
 from edge_runtime.scheduling.plans import Plan
@@ -51,7 +51,7 @@ class LearnedPolicy:
     def choose(self, state: State) -> Plan:
         """The feasible action of the highest value, with the requests in flight that its forecast has."""
         foreseen = self._actions.foresee(state)
-        seen = features(state, foreseen, self._actions)
+        seen = features(state, foreseen)
         values = self._session.run(["values"], {"features": seen[None]})[0][0]
         feasible = foreseen.feasible.nonzero()[0]
         return foreseen.forecast.stages(int(feasible[values[feasible].argmax()])).plan
@@ -77,6 +77,6 @@ def read_metadata(found: Mapping[str, str]) -> list[Plan]:
 
 def _check_shapes(session: Any, plans: Sequence[Plan]) -> None:
     shapes = [(tensor.name, tensor.shape[1:]) for tensor in (*session.get_inputs(), *session.get_outputs())]
-    wanted = [("features", [len(feature_names(plans))]), ("values", [len(plans)])]
+    wanted = [("features", [len(FEATURES)]), ("values", [len(plans)])]
     if shapes != wanted:
         raise ModelError(f"policy: has {shapes}, not {wanted}; train it with this version")

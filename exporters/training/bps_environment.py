@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from edge_runtime.scheduling.actions import ActionSet
-from edge_runtime.scheduling.features import LIMIT, feature_names, features
+from edge_runtime.scheduling.features import FEATURES, LIMIT, features
 from edge_runtime.scheduling.forecast import Costs, candidates
 from edge_runtime.scheduling.planner import cheapest
 from edge_runtime.scheduling.plans import LOCAL
@@ -53,8 +53,7 @@ class BpsEnvironment(gymnasium.Env["NDArray[np.float32]", np.int64]):
 
     def __init__(self, tables: Tables, plans: Sequence[Plan], most_loss: float) -> None:
         self.actions = ActionSet(tables, plans, most_loss)
-        size = len(feature_names(plans))
-        self.observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (size,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (len(FEATURES),), np.float32)
         self.action_space = gymnasium.spaces.Discrete(len(plans))
         self.tables, self.most_loss = tables, most_loss
         self._probe = cheapest(Costs(tables, candidates(tables, most_loss)))
@@ -84,4 +83,4 @@ class BpsEnvironment(gymnasium.Env["NDArray[np.float32]", np.int64]):
         state = simulation.dispatcher.state(simulation.now, reachable=simulation.reachable)
         foreseen = self.actions.foresee(state)
         self._forecast = foreseen.forecast
-        return features(state, foreseen, self.actions)
+        return features(state, foreseen)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_runtime.scheduling.features import CHANGE, SLOWNESS
 from edge_runtime.scheduling.forecast import level_of
 from edge_runtime.scheduling.planner import Planner
 from edge_runtime.scheduling.timeline import ANSWERED
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from edge_runtime.scheduling.timeline import Outcome
     from exporters.training.bps_worlds import Episode
 
-LATE = 0.5
+# A late answer, being e times as slow as the best plan, and a change of mode, in shares of what could be answered.
+LATE, SLOWNESS, CHANGE = 0.5, 0.05, 0.02
 # One stretch moves the judgement by no more than this.
 LEAST, MOST = -1.0, 2.0
 

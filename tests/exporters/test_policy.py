@@ -15,7 +15,7 @@ from torch import nn
 from edge_runtime.control.link_estimate import LinkView
 from edge_runtime.errors import BundleError, ModelError
 from edge_runtime.models import Bundle
-from edge_runtime.scheduling.features import feature_names
+from edge_runtime.scheduling.features import FEATURES
 from edge_runtime.scheduling.learned import LearnedPolicy
 from edge_runtime.scheduling.plans import LOCAL, Plan
 from edge_runtime.scheduling.state import State
@@ -32,7 +32,7 @@ PLANS = [LOCAL, Plan("local", 4)]
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that prefers the second plan always."""
-    network = nn.Linear(len(feature_names(PLANS)), 2)
+    network = nn.Linear(len(FEATURES), 2)
     nn.init.zeros_(network.weight)
     network.bias.data = torch.tensor([0.0, 1.0])
     path = tmp_path_factory.mktemp("policy") / "policy.onnx"
@@ -56,7 +56,7 @@ def test_the_file_tells_nothing_of_the_machine_that_wrote_it(policy: Path) -> No
 def test_a_file_that_computes_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A difference between PyTorch and onnxruntime beyond the tolerance is an error that tells it."""
     monkeypatch.setattr(policy_files, "TOLERANCE", -1.0)
-    network = nn.Linear(len(feature_names(PLANS)), 2)
+    network = nn.Linear(len(FEATURES), 2)
     with pytest.raises(ModelError, match="differs from PyTorch by"):
         write_policy(network, PLANS, tmp_path / "policy.onnx")
 

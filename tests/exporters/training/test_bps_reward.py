@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.scheduling.features import CHANGE
 from edge_runtime.scheduling.plans import LOCAL, Plan
 from edge_runtime.scheduling.simulator import Settings, World
 from edge_runtime.scheduling.traces import Trace, steady, until
-from exporters.training.bps_reward import Course, oracle_course
+from exporters.training.bps_reward import CHANGE, Course, oracle_course
 from exporters.training.bps_worlds import Episode
 
 if TYPE_CHECKING:
