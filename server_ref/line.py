@@ -1,7 +1,8 @@
 """The line of requests before one model: the oldest leads, those behind it share its run.
 
 Nobody waits for company: a run takes the requests that are there when the model becomes free, whole ones, as long as
-their frames stay within the line's most. A request that has more frames by itself is run alone.
+their frames stay within the line's most and sharing has not proved slower. A request that has more frames by itself is
+run alone.
 """
 
 from __future__ import annotations
@@ -121,9 +122,11 @@ class Line:
             raise TooLate(f"deadline: {text}")
 
     def _take(self, ticket: _Ticket) -> list[_Ticket]:
-        """The ticket and those behind it, as long as the larger run is within the most and makes none of them late."""
+        """The ticket and those behind it, as long as the larger run is within the most and helps without harming."""
         run = [ticket]
         while self._waiting and _frames(larger := [*run, self._waiting[0]]) <= self._most:
+            if not self._pays(run, self._waiting[0]):
+                break
             if min(one.left_s for one in larger) <= self._needed_s[_frames(larger)]:
                 self._needed_s[_frames(larger)] *= 0.9
                 break
@@ -131,6 +134,11 @@ class Line:
             self._waiting.pop(0).taken = True
         self._running = True
         return run
+
+    def _pays(self, run: Sequence[_Ticket], ticket: _Ticket) -> bool:
+        """Whether one run for all takes no longer than two: on a CPU, large batches may be slower than small ones."""
+        apart_s = self._needed_s[_frames(run)] + self._needed_s[len(ticket.inputs)]
+        return self._needed_s[_frames([*run, ticket])] <= apart_s
 
     def _compute(self, run: list[_Ticket]) -> None:
         started = time.perf_counter()

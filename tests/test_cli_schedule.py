@@ -47,7 +47,7 @@ def bps(split_bundle: Bundle, photos: Path, profile: Path) -> list[str]:
 def test_profile_measures_every_part(split_bundle: Bundle, profile: Path) -> None:
     """Every batch of every part, every level, and the link as it was, named by device, runtime, threads and date."""
     found = tables.load(profile)
-    assert ["", "early", "late"] == [site.cut for site in found.sites]
+    assert [site.cut for site in found.sites] == ["", "early", "late"]
     assert found.bundle_hash == split_bundle.hash
     assert set(found.local_s) == {1, 2, 4, 8, 16, 32} == set(found.sites[1].device_s) == set(found.sites[0].server_s)
     assert not found.sites[0].device_s
@@ -85,7 +85,9 @@ def test_schedule_explains(split_bundle: Bundle, profile: Path, capsys: pytest.C
     assert capsys.readouterr().out.startswith("local(")
 
 
-def test_schedule_refuses_tables_of_another_bundle(zoo: Bundle, profile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_schedule_refuses_tables_of_another_bundle(
+    zoo: Bundle, profile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Times of another network would be believed otherwise."""
     assert main(["schedule", "--bundle", str(zoo.folder), "--tables", str(profile)]) == 2
     assert "measured with another bundle" in capsys.readouterr().err
@@ -97,7 +99,7 @@ def test_evaluate_beside_baselines(bps: list[str], tmp_path: Path, capsys: pytes
     load = ["--trace", "8mbit@0,1mbit@0.5/4ms", "--arrivals", "steady:30", "--deadline", "500"]
     assert main([*bps, *load, *out, "--against", "local", "remote"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
-    assert ["bps", "local", "remote"] == [run["policy"] for run in runs]
+    assert [run["policy"] for run in runs] == ["bps", "local", "remote"]
     for run in runs:
         assert run["frames"] == 30
         assert run["accuracy"] == 1

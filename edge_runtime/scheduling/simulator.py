@@ -319,13 +319,17 @@ class _Server:
         simulation.at(simulation.now + taken_s, lambda: self._done(run, generation))
 
     def _take(self) -> list[_Request]:
-        """The oldest request, and those right behind it for the same model, as far as a run has room for them."""
+        """The oldest request, and those behind it for the same model, as long as a larger run has room and pays."""
         run = [self.waiting.popleft()]
+        times = self.simulation.world.tables.site(run[0].job.plan.cut).server_s
         frames = len(run[0].job.frames)
         while self.waiting and self.waiting[0].job.plan.cut == run[0].job.plan.cut:
-            frames += len(self.waiting[0].job.frames)
-            if frames > self.simulation.world.joined_frames:
+            more = len(self.waiting[0].job.frames)
+            if frames + more > self.simulation.world.joined_frames:
                 break
+            if seconds(times, frames + more) > seconds(times, frames) + seconds(times, more):
+                break
+            frames += more
             run.append(self.waiting.popleft())
         return run
 

@@ -21,7 +21,7 @@ def test_a_constant_link() -> None:
 def test_steps() -> None:
     """Rates with the second at which each begins."""
     trace = parse_trace("20mbit@0,800kbit@2.5/40ms", 10)
-    assert [(0.0, 20 * MBIT), (2.5, 0.8 * MBIT)] == trace.bandwidth.steps
+    assert trace.bandwidth.steps == [(0.0, 20 * MBIT), (2.5, 0.8 * MBIT)]
 
 
 @pytest.mark.parametrize("text", ["walk:1mbit,20mbit/20ms", "markov:1mbit,5mbit,20mbit/20ms"])
@@ -29,14 +29,15 @@ def test_made_up_links_stay_within_their_rates_and_repeat(text: str) -> None:
     """The same seed makes the same link."""
     trace = parse_trace(text, 100, seed=3).bandwidth
     assert all(MBIT * 0.999 <= rate <= 20 * MBIT * 1.001 for _, rate in trace.steps)
-    assert trace.steps == parse_trace(text, 100, seed=3).bandwidth.steps != parse_trace(text, 100, seed=4).bandwidth.steps
+    assert trace.steps == parse_trace(text, 100, seed=3).bandwidth.steps
+    assert trace.steps != parse_trace(text, 100, seed=4).bandwidth.steps
 
 
 def test_a_recorded_link(tmp_path: Path) -> None:
     """A CSV file of seconds and Mbit/s."""
     (tmp_path / "drive.csv").write_text("seconds,mbit\n0,5\n1,0.5\n")
     trace = parse_trace(f"{tmp_path}/drive.csv/30ms", 10)
-    assert [(0.0, 5 * MBIT), (1.0, 0.5 * MBIT)] == trace.bandwidth.steps
+    assert trace.bandwidth.steps == [(0.0, 5 * MBIT), (1.0, 0.5 * MBIT)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_what_is_no_trace_is_named(text: str, says: str) -> None:
 
 def test_arrivals() -> None:
     """Even ones, bursts, chance, and a queue that never empties."""
-    assert [0.0, 0.5, 1.0, 1.5] == parse_arrivals("steady:2", 2)
+    assert parse_arrivals("steady:2", 2) == [0.0, 0.5, 1.0, 1.5]
     assert parse_arrivals("saturating", 2) is None
     burst = parse_arrivals("bursts:40x8", 100)
     assert burst is not None

@@ -185,7 +185,7 @@ def test_a_server_that_dies_and_returns(split_bundle: Bundle, tables: Tables, de
     assert "server" in {result.outcome.fate for result in results[before:]}
 
 
-def test_a_server_of_another_bundle_is_left_alone(split_bundle: Bundle, server: Server, tables: Tables, device: Device) -> None:
+def test_a_server_of_another_bundle_is_left_alone(server: Server, tables: Tables, device: Device) -> None:
     """What it refuses is answered here, and the executor says why."""
     with Client(server.address, "00" * 32) as stranger:
         stranger.describe()

@@ -27,6 +27,7 @@ class Scripted:
     def __init__(self) -> None:
         self.runs: list[list[int]] = []
         self.hold = threading.Event()
+        self.slow_together_s = 0.0
 
     def decode(self, payload):
         """The byte; 0 does not decode."""
@@ -39,6 +40,7 @@ class Scripted:
         bytes_ = [int(one["byte"][0]) for one in inputs]
         self.runs.append(bytes_)
         self.hold.wait(10)
+        time.sleep(0.002 if len(bytes_) == 1 else self.slow_together_s)
         if 13 in bytes_:
             raise ModelError("unlucky")
         return np.array([[0, np.nan if byte == 255 else byte] for byte in bytes_], np.float32)
@@ -163,6 +165,17 @@ def test_a_late_request_leaves_the_line(ask, scripted):
 
     assert best(good) == 3
     assert scripted.runs == [[1], [3]]
+
+
+def test_sharing_that_proved_slower_is_given_up(ask, scripted):
+    """Where two frames take longer together than one after the other, those that wait are run apart after a while."""
+    scripted.hold.set()
+    scripted.slow_together_s = 0.02
+    for _ in range(12):
+        scripted.runs.clear()
+        asked = [ask(byte) for byte in (1, 2, 3)]
+        assert [best(one) for one in asked] == [1, 2, 3]
+    assert scripted.runs == [[1], [2], [3]]
 
 
 def test_company_makes_nobody_late(ask, line, scripted):
