@@ -44,6 +44,11 @@ class LinkEstimate:
         self._samples = 0
         self._under_way: dict[int, tuple[float, int, float]] = {}
 
+    @property
+    def tested(self) -> bool:
+        """Whether any request has crossed it yet; until then the estimate is hearsay."""
+        return self._samples > 0
+
     def sent(self, number: int, size: int, server_s: float, now: float) -> None:
         """Request ``number`` of ``size`` bytes went out; the server should have it for ``server_s`` seconds."""
         self._under_way[number] = (now, size, server_s)

@@ -114,6 +114,11 @@ class Dispatcher(Generic[F]):
         return len(self._under_way)
 
     @property
+    def frames_under_way(self) -> int:
+        """Frames in those requests."""
+        return sum(len(job.frames) for job in self._under_way.values())
+
+    @property
     def has_room(self) -> bool:
         """Whether another frame may be offered."""
         return len(self._waiting) < self.capacity
@@ -224,7 +229,10 @@ class Dispatcher(Generic[F]):
         self.plan = self.policy.choose(state)
         if self.plan.sends and not reachable:
             self.plan = LOCAL
-        return self._probe(now, state.link.age_s) if reachable and not self.plan.sends else self.plan
+        if self.plan.sends:
+            # A wrong first guess could put minutes' worth of bytes on a slow link: one frame finds out.
+            return self.plan if self.link.tested else self.policy.probe or self.plan
+        return self._probe(now, state.link.age_s) if reachable else self.plan
 
     def _probe(self, now: float, silent_s: float) -> Plan:
         """The policy's probe when one is due, else the plan in force."""

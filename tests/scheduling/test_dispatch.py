@@ -323,6 +323,26 @@ def test_a_silent_link_is_probed_with_one_frame_at_a_time(tables: Tables) -> Non
     assert all(later - earlier >= PROBE_EVERY_S - 1e-9 for earlier, later in pairwise(probes))
 
 
+def test_a_link_that_nothing_has_crossed_gets_one_frame_first(tables: Tables) -> None:
+    """What is believed of it is hearsay: the plan's requests begin once the probe was answered."""
+    plan = Plan("remote", 4, "", "jpeg q75", in_flight=3)
+    dispatcher: Dispatcher[Frame] = Dispatcher(Scripted(plan, PROBE), tables, LinkEstimate(1e9, 0.02))
+    driver = Driver(dispatcher)
+    for _ in range(20):
+        driver.offer()
+    job = driver.work()
+    assert job is not None
+    assert (job.plan, len(job.frames)) == (PROBE, 1)
+    driver.finish()
+    assert driver.work() is None
+    driver.reply()
+    job = driver.work()
+    assert job is not None
+    assert (job.plan, len(job.frames)) == (plan, 4)
+    driver.finish()
+    assert dispatcher.frames_under_way == 4
+
+
 def test_an_unreachable_link_is_not_probed(tables: Tables) -> None:
     """That is the breaker's business."""
     run = driver(tables, probe=PROBE)
