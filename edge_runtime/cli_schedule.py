@@ -32,6 +32,7 @@ def add_schedule(commands: Any) -> None:
     profile.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
     profile.add_argument("--network", default="", help="default: that of the bundle's default cut")
     profile.add_argument("--out", type=Path, help=f"default: {TABLES} in the bundle's folder")
+    profile.add_argument("--retime", action="store_true", help="keep the bytes and losses that --out has already")
     add_model_options(profile)
     add_link_options(profile)
 
@@ -72,7 +73,7 @@ def load_tables(options: argparse.Namespace) -> Tables:
 
 def _profile(options: argparse.Namespace) -> None:
     from edge_runtime.evaluation.photos import labelled_photos
-    from edge_runtime.profiling.scheduler import measure
+    from edge_runtime.profiling.scheduler import measure, retime
     from edge_runtime.scheduling import tables
     from edge_runtime.scheduling.device import Device
 
@@ -82,8 +83,12 @@ def _profile(options: argparse.Namespace) -> None:
         bundle, options.network, runtime=options.runtime, precision=options.precision, threads=options.threads
     )
     out = options.out or options.bundle / TABLES
+    known = tables.load(out) if options.retime else None
     with measured_link(options, bundle) as link:
-        found = measure(bundle, device, link, photos, options.server or "on the same machine")
+        if known is None:
+            found = measure(bundle, device, link, photos, options.server or "on the same machine")
+        else:
+            found = retime(known, bundle, device, link, photos)
     tables.save(found, out)
     print(json.dumps({"tables": str(out), **_described(found)}) if options.json else _text(out, found))
 

@@ -37,6 +37,11 @@ def profile(split_bundle: Bundle, photos: Path, tmp_path_factory: pytest.TempPat
     return out
 
 
+def costs(found: tables.Tables) -> list[tuple[str, str, float, float]]:
+    """What the levels of every site cost in bytes and losses."""
+    return [(site.cut, one.name, one.payload_bytes, one.loss) for site in found.sites for one in site.levels]
+
+
 @pytest.fixture
 def bps(split_bundle: Bundle, photos: Path, profile: Path) -> list[str]:
     """The command line of an evaluation."""
@@ -61,6 +66,18 @@ def test_profile_measures_every_part(split_bundle: Bundle, profile: Path) -> Non
     assert (found.origin.runtime, found.origin.threads, found.origin.photos) == ("onnxruntime", 1, 36)
     assert found.origin.device
     assert found.origin.date
+
+
+def test_profile_measures_times_again(split_bundle: Bundle, photos: Path, profile: Path, tmp_path: Path) -> None:
+    """With ``--retime`` bytes and losses stay as they are in the file, times and link are new."""
+    out = tmp_path / "tables.json"
+    out.write_bytes(profile.read_bytes())
+    command = ["profile", "--for-scheduler", "--retime", "--bundle", str(split_bundle.folder), "--data", str(photos)]
+    assert main([*command, "--link", "10mbit/20ms", "--out", str(out), "--json"]) == 0
+    old, new = tables.load(profile), tables.load(out)
+    assert costs(old) == costs(new)
+    assert new.round_trip_s > old.round_trip_s
+    assert new.local_s != old.local_s
 
 
 def test_profile_needs_photos_enough(split_bundle: Bundle, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from tqdm import tqdm
 
 from edge_runtime.errors import LinkError, PhotoError
@@ -65,10 +66,20 @@ def measure(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence
 
 
 def retime(known: Tables, bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence[Photo]) -> Tables:
-    """Measure times and link again, a matter of seconds, and keep what ``known`` has of levels; raises as `measure`."""
-    levels = {site.cut: site.levels for site in known.sites}
-    origin = _origin(device, known.origin.server, known.origin.photos)
-    return _tables(bundle, device, _time(bundle, device, link, photos), levels, origin)
+    """Measure times and link again, and keep what ``known`` has of bytes and losses; raises as `measure`.
+
+    Some photos are enough for that, and they need no labels that mean anything.
+    """
+    timed = _time(bundle, device, link, photos)
+    fresh = measure_levels(device, bundle.frame, link.call, photos[: max(BATCHES)])
+    levels = {
+        cut: tuple(_retimed(known.site(cut).level(one.name), one) for one in found) for cut, found in fresh.items()
+    }
+    return _tables(bundle, device, timed, levels, _origin(device, known.origin.server, known.origin.photos))
+
+
+def _retimed(known: Level, fresh: Level) -> Level:
+    return msgspec.structs.replace(known, encode_s=fresh.encode_s, decode_s=fresh.decode_s)
 
 
 class _Timed(NamedTuple):
