@@ -5,7 +5,7 @@ DEMO := .venv-demo
 PHOTOS ?=
 BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages clean
+.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-bps clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -50,6 +50,11 @@ bench-stages:
 		csrc/bench/*.c -lm -o build/bench_features
 	build/bench_features > build/stages.json
 	mv build/stages.json benchmarks/results/stages.json
+
+# Replaces the parts named (all of them without PARTS) in the results; `real` and `validation` need PHOTOS.
+bench-bps: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/bps.py --json benchmarks/results/bps.json --bundle $(or $(BUNDLE),zoo/lite0) \
+		$(if $(PHOTOS),--data $(PHOTOS)) $(if $(PARTS),--parts $(PARTS))
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so

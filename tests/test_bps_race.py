@@ -1,0 +1,147 @@
+"""The race of the scheduler against its baselines, on the tiny cut network and in seconds."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_runtime.evaluation.link import open_link, serving
+from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.models import Bundle
+from edge_runtime.profiling.scheduler import measure
+from edge_runtime.scheduling.device import Device
+from edge_runtime.scheduling.plans import Plan
+
+pytest.importorskip("networkx", reason="one of the race's baselines comes with the extra `report`")
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BASELINES = {
+    "local",
+    "remote",
+    "static data parallel",
+    "neurosurgeon",
+    "neurosurgeon 8 bit",
+    "dads",
+    "batch only",
+    "pipeline only",
+}
+
+
+def benchmark(name: str) -> ModuleType:
+    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+cells, race, real, robustness, summary = (
+    benchmark(name) for name in ("bps_cells", "bps", "bps_real", "bps_robustness", "bps_summary")
+)
+
+
+@pytest.fixture(scope="module")
+def subject(split_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """The tiny network, its times on this machine, and twelve noisy photos each of red, green and blue."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for channel, colour in enumerate(("red", "green", "blue")):
+        (folder / colour).mkdir()
+        for number in range(12):
+            pixels = random.integers(0, 120, (80, 100, 3), np.uint8)
+            pixels[..., channel] += 100
+            Image.fromarray(pixels).save(folder / colour / f"{number}.png")
+    photos = labelled_photos(folder, split_bundle.manifest)
+    with serving(split_bundle.folder) as address, open_link(split_bundle, address) as link:
+        found = measure(split_bundle, Device(split_bundle, "net"), link, photos, "beside it")
+    # So slow that little happens in a simulated minute.
+    return cells.Subject(split_bundle, cells.over_the_middle_link(found.slowed(50)), photos)
+
+
+def test_every_policy_meets_every_cell(subject: object) -> None:
+    """Each cell has the rates of the scheduler and of all baselines, the summary its extremes."""
+    found = race.grid(subject, [cells.Cell(1, 4, kind) for kind in cells.ARRIVALS], seconds=2.0)
+    assert [one["arrivals"] for one in found["cells"]] == ["steady", "bursty", "saturating"]
+    assert all(one["rates"].keys() == {"bps", *BASELINES} for one in found["cells"])
+    assert found["cells"][2]["busy"]["device"] > 0.9
+    ratios = [one["ratio_vs_best"] for one in found["cells"]]
+    assert (found["min_ratio_vs_best"], found["max_ratio_vs_best"]) == (min(ratios), max(ratios))
+
+
+def test_a_row_compares_with_the_best_the_median_and_the_least_that_answers() -> None:
+    """Two hundred against 100, 80, 20 and nothing: 2, 4 and 10 times as many; our own kind is no rival."""
+    rates = {"bps": 200.0, "bps-learned": 300.0, "a": 100.0, "b": 80.0, "c": 20.0, "d": 0.0}
+    found = summary.row(cells.Cell(1, 1, "steady"), rates)
+    assert (found["best"], found["least"], found["answering_nothing"]) == ("a", "c", ["d"])
+    assert (found["ratio_vs_best"], found["ratio_vs_median"], found["max_ratio"]) == (2, 4, 10)
+
+
+def test_the_summary_averages_ratios_by_their_logarithms() -> None:
+    """Half and eight times the median are twice on average; the saturated cells also on their own."""
+    rows = [
+        summary.row(cells.Cell(mbit, 1, kind), {"bps": ours, "a": 2.0})
+        for mbit, kind, ours in ((1, "steady", 1.0), (4, "saturating", 16.0))
+    ]
+    found = summary.summary(rows)
+    assert found["geomean_vs_median"] == pytest.approx(2)
+    assert found["geomean_vs_median_saturating"] == pytest.approx(8)
+    assert found["min_cell"] == {"mbit": 1, "slower": 1, "arrivals": "steady"}
+    assert found["max_cell"]["mbit"] == 4
+
+
+def test_real_cells_are_answered_by_real_models(subject: object) -> None:
+    """A cell over the link shaper: every policy's rounds, and answers that are right."""
+    (found,) = real.measure_cells(subject, [cells.Cell(4, 1, "saturating")], seconds=0.3, rounds=1)
+    assert found["rates"].keys() == {"bps", *BASELINES}
+    assert found["answered"] > 0
+    assert found["accuracy"] > 0.9
+    assert found["interval"][0] < found["accuracy"]
+
+
+def test_the_simulator_is_held_against_the_real_thing(subject: object) -> None:
+    """A plan's simulated rate beside its real one, at the smallest level within the loss."""
+    (found,) = real.validate(subject, [(4, 1, Plan("remote", 1, in_flight=4))], seconds=0.5, rounds=1)
+    assert found["plan"].startswith("remote(1, jpeg")
+    assert found["simulated_over_real"] == found["simulated"] / found["real"] == found["rounds"][0]
+
+
+def test_shares_are_of_what_one_who_knows_gets(subject: object) -> None:
+    """Right tables lose next to nothing against the oracle, and correcting wrong ones no more than believing them."""
+    found = robustness.wrong_tables(subject, robustness.MISTAKES[:2], bandwidths=(0.25,), seeds=(0,))
+    right, slower = (one["mean"] for one in found)
+    assert found[0]["mistake"] == "none"
+    assert found[0]["runs"] == len(cells.SLOWER)
+    assert right["uncorrected"] == pytest.approx(1, abs=0.05)
+    assert slower["bps"] >= slower["uncorrected"] - 0.02
+
+
+def test_a_breakdown_changes_the_plan(subject: object) -> None:
+    """A device that needs the server for 30 frames a second is in another plan within two seconds."""
+    change = msgspec.structs.replace
+    sites = [
+        change(site, levels=tuple(change(level, payload_bytes=20_000.0) for level in site.levels))
+        for site in subject.tables.sites
+    ]
+    local_s = {batch: 0.05 * batch for batch in subject.tables.local_s}
+    rows = robustness.step(replace(subject, tables=change(subject.tables, local_s=local_s, sites=tuple(sites))))
+    assert len(rows) == 2 * len(cells.SLOWER)
+    (found,) = (one for one in rows if (one["slower"], one["arrivals"]) == (1, "30 a second"))
+    assert not found["before"].startswith("local")
+    assert found["new_plan"] != found["before"] != found["finally"]
+    assert 0 <= found["after_s"] < 2
+
+
+def test_overload_is_survived(subject: object) -> None:
+    """Under twice the load most of what can be done is done in time, and every frame is accounted for once."""
+    found = robustness.overload(subject, seconds=20)
+    assert found["accounts"] == []
+    assert found["in_time_per_second"] > 0.7 * found["best_rate"]
+    assert found["most_waiting"] <= 64
