@@ -12,7 +12,6 @@ import threading
 import time
 from collections import defaultdict
 from datetime import datetime, timezone
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,7 +24,7 @@ from edge_runtime.messages import Frame
 from edge_runtime.photos import open_frame
 from edge_runtime.profiling.losses import measure_levels
 from edge_runtime.scheduling.plans import BATCHES
-from edge_runtime.scheduling.tables import FORMAT, Origin, Site, Tables, seconds
+from edge_runtime.scheduling.tables import FORMAT, Origin, Site, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,8 +83,7 @@ def _retimed(known: Level, fresh: Level) -> Level:
 
 class _Timed(NamedTuple):
     times: dict[tuple[str, str], Times]
-    request_s: float
-    serving_s: float
+    handing: _Handing
     weights: _Weights
     bandwidth: float
     round_trip_s: float
@@ -103,8 +101,7 @@ def _time(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence[P
     round_trip_s = statistics.median(link.client.ping(PATIENCE_S) for _ in range(PINGS))
     return _Timed(
         times=times,
-        request_s=_request_s(device, link, frames[0]),
-        serving_s=_serving_s(device, link, frames[0], times),
+        handing=_handing(device, link, frames[0], times),
         weights=_weights(device, link, frames[0]),
         bandwidth=_bandwidth(device, link, frames, round_trip_s),
         round_trip_s=round_trip_s,
@@ -126,8 +123,8 @@ def _tables(
         origin=origin,
         local_s=times["local", ""],
         sites=sites,
-        request_s=timed.request_s,
-        serving_s=timed.serving_s,
+        request_s=timed.handing.request_s,
+        serving_s=timed.handing.serving_s,
         request_bytes=timed.weights.request,
         reply_bytes=timed.weights.reply,
         bandwidth=timed.bandwidth,
@@ -185,25 +182,15 @@ def _request(device: Device, frames: Sequence[Frame], cut: str) -> Request:
     return next(device.sending(cut, *TYPICAL[bool(cut)]).infer_batch(frames))
 
 
-def _request_s(device: Device, link: MeasuredLink, frame: Frame) -> float:
-    """What handing over a request takes of the device's thread."""
-    request = _request(device, [frame], next(iter(device.cuts)))
-    taken = []
-    for _ in range(REQUESTS // TOGETHER):
-        replied = threading.Event()
-        start = time.perf_counter()
-        link.client.start(request, PATIENCE_S, partial(_note, replied))
-        taken.append(time.perf_counter() - start)
-        replied.wait()
-    return statistics.median(taken)
+class _Handing(NamedTuple):
+    """What a request costs beyond its payload: seconds of the device, and of the server."""
+
+    request_s: float
+    serving_s: float
 
 
-def _note(replied: threading.Event, _: Reply | LinkError) -> None:
-    replied.set()
-
-
-def _serving_s(device: Device, link: MeasuredLink, frame: Frame, times: Mapping[tuple[str, str], Times]) -> float:
-    """What a request costs the server beyond decoding and computing, from the pace of requests that follow closely."""
+def _handing(device: Device, link: MeasuredLink, frame: Frame, times: Mapping[tuple[str, str], Times]) -> _Handing:
+    """From requests that follow each other closely, as a scheduler's do: each one's handing over, and their pace."""
     cut = list(device.cuts)[-1]
     request = _request(device, [frame], cut)
     decode_s = link.call(request).timings_ms["decode"] / 1e3
@@ -214,17 +201,21 @@ def _serving_s(device: Device, link: MeasuredLink, frame: Frame, times: Mapping[
             failed.append(reply)
         room.release()
 
+    taken = []
     start = time.perf_counter()
     for _ in range(REQUESTS):
         room.acquire()
+        handed = time.perf_counter()
         link.client.start(request, PATIENCE_S, done)
+        taken.append(time.perf_counter() - handed)
     for _ in range(TOGETHER):
         room.acquire()
     pace_s = (time.perf_counter() - start) / REQUESTS
     if failed:
         raise failed[0]
-    # Requests that wait share runs, so a frame computes as in a batch.
-    return max(pace_s - decode_s - seconds(times["behind", cut], TOGETHER) / TOGETHER, 0.0)
+    # Requests that wait share runs where that pays, so a frame computes as in the best of them.
+    compute_s = min(taken_s / batch for batch, taken_s in times["behind", cut].items() if batch <= TOGETHER)
+    return _Handing(statistics.median(taken), max(pace_s - decode_s - compute_s, 0.0))
 
 
 class _Weights(NamedTuple):
