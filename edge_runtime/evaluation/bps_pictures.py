@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Jobs that a Gantt chart shows; more than these are too thin to see.
 JOBS = 24
 WINDOWS = 40
+# A bar that is a smaller share of the chart has no room for its number.
+LEAST_LABELLED = 0.02
 COLOURS = 10
 
 
@@ -35,11 +37,12 @@ def plot(runs: Sequence[Run], trace: LinkTrace, path: Path) -> None:
 
 def _plot_lanes(axes: Any, run: Run) -> None:
     spans = _middle(run.timeline)
+    shown_s = max((span.end_s for span in spans), default=0.0) - min((span.start_s for span in spans), default=0.0)
     for span in spans:
         start, taken = span.start_s, span.end_s - span.start_s
         colour = f"C{span.job % COLOURS}"
         axes.barh(LANES.index(span.lane), taken, left=start, color=colour, edgecolor="white", linewidth=0.5)
-        if span.lane == "device":
+        if span.lane == "device" and taken >= LEAST_LABELLED * shown_s:
             text = f"{span.frames}" if span.label.startswith("local") else f"{span.frames}↑"
             axes.text(start + taken / 2, 0, text, ha="center", va="center", fontsize=7)
     axes.set_yticks(range(len(LANES)), LANES)
@@ -64,7 +67,7 @@ def _plot_rates(axes: Any, runs: Sequence[Run], trace: LinkTrace) -> None:
     axes.set(xlabel="s", ylabel="answers in time per second", xlim=(0, duration_s))
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.06, 1), fontsize=8)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.07, 1), fontsize=8)
     link = axes.twinx()
     steps = [*trace.bandwidth.steps, (duration_s, trace.bandwidth.at(duration_s))]
     link.step([time for time, _ in steps], [rate * 8e-6 for _, rate in steps], where="post", c="gray", ls=":")
