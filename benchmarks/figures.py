@@ -12,6 +12,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from bps_figures import (
+    ARRIVING_HEAD,
+    BUSY_HEAD,
+    LEARNED_HEAD,
+    OVERLOAD_HEAD,
+    SATURATED_HEAD,
+    STEP_HEAD,
+    VALIDATION_HEAD,
+    WRONG_HEAD,
+    arriving_rows,
+    bps_rows,
+    busy_rows,
+    learned_rows,
+    overload_rows,
+    real_table,
+    saturated_rows,
+    step_rows,
+    validation_rows,
+    wrong_rows,
+)
 from result_files import RESULTS, read
 from split_figures import AHEAD_HEAD, CUT_HEAD, POINT_HEAD, ahead_rows, cut_rows, feature_rows, point_rows, split_rows
 
@@ -46,7 +66,7 @@ def documents() -> dict[Path, list[str]]:
         ROOT / "README.md": [
             table(
                 ("what", "measured", "by"),
-                [*evaluation_rows(), *touchstone_rows(), *race_rows(), *feature_rows(), *split_rows()],
+                [*evaluation_rows(), *touchstone_rows(), *race_rows(), *feature_rows(), *split_rows(), *bps_rows()],
             ),
             table(PAY_HEAD, pay_rows()),
         ],
@@ -57,6 +77,17 @@ def documents() -> dict[Path, list[str]]:
             table(POINT_HEAD, point_rows()),
             table(AHEAD_HEAD, ahead_rows()),
             table(CUT_HEAD, cut_rows()),
+        ],
+        ROOT / "docs" / "systems" / "bps.md": [
+            table(LEARNED_HEAD, learned_rows()),
+            table(SATURATED_HEAD, saturated_rows()),
+            table(BUSY_HEAD, busy_rows()),
+            table(ARRIVING_HEAD, arriving_rows()),
+            table(*real_table()),
+            table(VALIDATION_HEAD, validation_rows()),
+            table(WRONG_HEAD, wrong_rows()),
+            table(STEP_HEAD, step_rows()),
+            table(OVERLOAD_HEAD, overload_rows()),
         ],
         ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows())],
         ROOT / "docs" / "performance.md": [table(*stage_table()), table(SHARE_HEAD, share_rows())],
