@@ -83,7 +83,6 @@ class Timeline:
         fates = Counter(outcome.fate for outcome in self.outcomes)
         latencies = [one.done_s - one.arrived_s for one in self.outcomes if one.fate in ANSWERED]
         answered = len(latencies)
-        busy = {lane: sum(self._within(span) for span in self.spans if span.lane == lane) for lane in LANES}
         return {
             "frames": len(self.outcomes),
             "seconds": self.duration_s,
@@ -92,13 +91,17 @@ class Timeline:
             "fates": dict(fates),
             "latency_ms": {f"p{p}": float(np.percentile(latencies, p)) * 1e3 if latencies else None for p in (50, 95)},
             "sent_bytes_per_answer": self.sent_bytes / answered if answered else None,
-            "busy": {lane: taken / self.duration_s for lane, taken in busy.items()},
+            "busy": {lane: self._busy_s(lane) / self.duration_s for lane in LANES},
             "plans": dict(Counter(one.plan for one in self.outcomes if one.plan).most_common()),
         }
 
-    def _within(self, span: Span) -> float:
-        """Seconds of a span that lie in the run."""
-        return max(min(span.end_s, self.duration_s) - max(span.start_s, 0.0), 0.0)
+    def _busy_s(self, lane: Lane) -> float:
+        """Seconds of the run in which a lane did anything: requests that share a run at the server share its time."""
+        busy_s = free_s = 0.0
+        for start_s, end_s in sorted((span.start_s, span.end_s) for span in self.spans if span.lane == lane):
+            busy_s += max(min(end_s, self.duration_s) - max(start_s, free_s), 0.0)
+            free_s = max(free_s, end_s)
+        return busy_s
 
     def over_time(self, window_s: float) -> tuple[list[float], list[float]]:
         """Middles of windows of ``window_s`` seconds, and the frames answered in time per second in each."""

@@ -46,6 +46,13 @@ def test_a_summary_has_every_fate_and_the_share_that_each_lane_was_busy(timeline
     assert summary["plans"] == {"local(1)": 2, "remote(2)": 1}
 
 
+def test_requests_that_share_a_run_keep_the_server_busy_once(timeline: Timeline) -> None:
+    """Two spans of the same half second, and one that begins in it: 0.7 of two seconds."""
+    for number, start_s, end_s in ((1, 0.0, 0.5), (2, 0.0, 0.5), (3, 0.4, 0.7)):
+        timeline.span("server", start_s, end_s, Job(number, Plan("remote", 1, "", "jpeg q75"), (0,), True, 0.0))
+    assert timeline.summary()["busy"]["server"] == pytest.approx(0.35)
+
+
 def test_a_run_without_answers_has_a_summary_too() -> None:
     """No latency and no bytes per answer, rather than a division by zero."""
     summary = Timeline(duration_s=1.0).summary()
