@@ -132,32 +132,30 @@ def validate(
     rows = []
     with serving(subject.bundle.folder) as address:
         rig = Rig(subject, address)
+        # What was measured after a run was measured before the next one.
+        measured = [rig.retimed()]
         for mbit, slower, wanted in tqdm(plans, desc="validation", unit="plan"):
-            plan = _levelled(wanted, subject)
+            policy = Always(_levelled(wanted, subject))
             scenario = Cell(mbit, slower, "saturating").scenario(seconds)
-            pairs = [_pair(rig, scenario, plan) for _ in range(rounds)]
-            ratios = [foreseen / real for real, foreseen in pairs]
-            rows.append(
-                {
-                    "mbit": mbit,
-                    "slower": slower,
-                    "plan": plan.name,
-                    "real": statistics.median(real for real, _ in pairs),
-                    "simulated": statistics.median(foreseen for _, foreseen in pairs),
-                    "simulated_over_real": statistics.median(ratios),
-                    "rounds": ratios,
-                }
-            )
+            pairs = []
+            for _ in range(rounds):
+                real = rig.run(scenario, policy, measured[-1].slowed(slower)).timeline.rate()
+                measured.append(rig.retimed())
+                foreseen = [simulated(scenario, policy, tables).timeline.rate() for tables in measured[-2:]]
+                pairs.append((real, statistics.mean(foreseen)))
+            rows.append({"mbit": mbit, "slower": slower, "plan": policy.name, **_compared(pairs)})
     return rows
 
 
-def _pair(rig: Rig, scenario: Scenario, plan: Plan) -> tuple[float, float]:
-    """Answers a second: real, and simulated."""
-    policy = Always(plan)
-    before = rig.retimed()
-    real = rig.run(scenario, policy, before.slowed(scenario.repeat))
-    foreseen = [simulated(scenario, policy, tables).timeline.rate() for tables in (before, rig.retimed())]
-    return real.timeline.rate(), statistics.mean(foreseen)
+def _compared(pairs: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Rounds of a real rate and a simulated one."""
+    ratios = [foreseen / real for real, foreseen in pairs]
+    return {
+        "real": statistics.median(real for real, _ in pairs),
+        "simulated": statistics.median(foreseen for _, foreseen in pairs),
+        "simulated_over_real": statistics.median(ratios),
+        "rounds": ratios,
+    }
 
 
 def _levelled(plan: Plan, subject: Subject) -> Plan:
