@@ -15,6 +15,8 @@ from dataclasses import dataclass
 MEMORY = 0.7
 # A message's own share of the link may be lost in the clock's noise; it never takes no time at all.
 LEAST_S = 1e-5
+# A reply may be late by so much without telling anything: threads wake when they can.
+SLACK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class LinkEstimate:
         self.round_trip_s = round_trip_s
         self._seconds, self._bytes = 1.0, bandwidth
         self._log_mean, self._log_variance = math.log(bandwidth), 0.0
-        self._free_s = self._seen_s = now
+        self._free_s = self._seen_s = self._replied_s = now
         self._samples = 0
         self._under_way: dict[int, tuple[float, int, float]] = {}
 
@@ -50,7 +52,7 @@ class LinkEstimate:
         return self._samples > 0
 
     def sent(self, number: int, size: int, server_s: float, now: float) -> None:
-        """Request ``number`` of ``size`` bytes went out; the server should have it for ``server_s`` seconds."""
+        """Request ``number`` of ``size`` bytes went out; the server should work on it for ``server_s`` seconds."""
         self._under_way[number] = (now, size, server_s)
 
     def replied(self, number: int, server_s: float, now: float) -> None:
@@ -60,7 +62,7 @@ class LinkEstimate:
         self._learn_round_trip(now - sent_s - server_s, size)
         end_s = now - server_s - self.round_trip_s
         taken_s = max(end_s - max(sent_s, self._free_s), LEAST_S)
-        self._free_s = max(self._free_s, end_s)
+        self._free_s, self._replied_s = max(self._free_s, end_s), now
         # What was only measured beforehand is as good as one request.
         memory = MEMORY if self._samples else MEMORY * size / self._bytes
         self._seconds = memory * self._seconds + taken_s
@@ -88,10 +90,13 @@ class LinkEstimate:
         if not self._under_way:
             return known
         sent_s, size, server_s = next(iter(self._under_way.values()))
-        waited_s = now - max(sent_s, self._free_s) - self.round_trip_s - server_s
-        if waited_s <= 2 * size / known:
+        crossing_s = size / known
+        # The server begins with it when it has arrived and the one before is done.
+        there_s = max(max(sent_s, self._free_s) + crossing_s + self.round_trip_s, self._replied_s)
+        late_s = now - there_s - server_s
+        if late_s <= crossing_s + SLACK_S:
             return known
-        return (MEMORY * self._bytes + size) / (MEMORY * self._seconds + waited_s)
+        return (MEMORY * self._bytes + size) / (MEMORY * self._seconds + crossing_s + late_s)
 
     def _learn_round_trip(self, crossing_s: float, size: int) -> None:
         """A request that crossed in less than a round trip shows that to be shorter, by its own transfer as well."""

@@ -182,7 +182,7 @@ class Dispatcher(Generic[F]):
 
     def sent(self, job: Job[F], size: int, now: float) -> None:
         """The request of a job, of ``size`` bytes on the wire, went out."""
-        foreseen_s = (len(self._under_way) + 1) * self._server.value * server_seconds(self.tables, job.request)
+        foreseen_s = self._server.value * server_seconds(self.tables, job.request)
         self._under_way[job.number] = job
         self.link.sent(job.number, size, foreseen_s, now)
 
