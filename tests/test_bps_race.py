@@ -43,8 +43,8 @@ def benchmark(name: str) -> ModuleType:
         sys.path.remove(str(BENCHMARKS))
 
 
-cells, race, real, robustness, summary = (
-    benchmark(name) for name in ("bps_cells", "bps", "bps_real", "bps_robustness", "bps_summary")
+cells, race, figures, real, robustness, summary = (
+    benchmark(name) for name in ("bps_cells", "bps", "bps_figures", "bps_real", "bps_robustness", "bps_summary")
 )
 
 
@@ -66,9 +66,33 @@ def subject(split_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> o
     return cells.Subject(split_bundle, cells.over_the_middle_link(found.slowed(50)), photos)
 
 
-def test_every_policy_meets_every_cell(subject: object) -> None:
+@pytest.fixture(scope="module")
+def parts(subject: object) -> dict[str, object]:
+    """Every part of the race, as small as it goes."""
+    return {
+        "grid": race.grid(subject, [cells.Cell(1, 4, kind) for kind in cells.ARRIVALS], seconds=2.0),
+        "real": real.measure_cells(subject, [cells.Cell(4, 1, "saturating")], seconds=0.3, rounds=1),
+        "validation": real.validate(subject, [(4, 1, Plan("remote", 1, in_flight=4))], seconds=0.5, rounds=1),
+        "wrong": robustness.wrong_tables(subject, robustness.MISTAKES[:2], bandwidths=(0.25,), seeds=(0,)),
+        "step": robustness.step(heavy(subject)),
+        "overload": robustness.overload(subject, seconds=20),
+    }
+
+
+def heavy(subject: object) -> object:
+    """The subject with a device of 20 frames a second, and payloads of 20 kB."""
+    change, tables = msgspec.structs.replace, subject.tables
+    sites = [
+        change(site, levels=tuple(change(level, payload_bytes=20_000.0) for level in site.levels))
+        for site in tables.sites
+    ]
+    local_s = {batch: 0.05 * batch for batch in tables.local_s}
+    return replace(subject, tables=change(tables, local_s=local_s, sites=tuple(sites)))
+
+
+def test_every_policy_meets_every_cell(parts: dict[str, object]) -> None:
     """Each cell has the rates of the scheduler and of all baselines, the summary its extremes."""
-    found = race.grid(subject, [cells.Cell(1, 4, kind) for kind in cells.ARRIVALS], seconds=2.0)
+    found = parts["grid"]
     assert [one["arrivals"] for one in found["cells"]] == ["steady", "bursty", "saturating"]
     assert all(one["rates"].keys() == {"bps", *BASELINES} for one in found["cells"])
     assert found["cells"][2]["busy"]["device"] > 0.9
@@ -97,25 +121,25 @@ def test_the_summary_averages_ratios_by_their_logarithms() -> None:
     assert found["max_cell"]["mbit"] == 4
 
 
-def test_real_cells_are_answered_by_real_models(subject: object) -> None:
+def test_real_cells_are_answered_by_real_models(parts: dict[str, object]) -> None:
     """A cell over the link shaper: every policy's rounds, and answers that are right."""
-    (found,) = real.measure_cells(subject, [cells.Cell(4, 1, "saturating")], seconds=0.3, rounds=1)
+    (found,) = parts["real"]
     assert found["rates"].keys() == {"bps", *BASELINES}
     assert found["answered"] > 0
     assert found["accuracy"] > 0.9
     assert found["interval"][0] < found["accuracy"]
 
 
-def test_the_simulator_is_held_against_the_real_thing(subject: object) -> None:
+def test_the_simulator_is_held_against_the_real_thing(parts: dict[str, object]) -> None:
     """A plan's simulated rate beside its real one, at the smallest level within the loss."""
-    (found,) = real.validate(subject, [(4, 1, Plan("remote", 1, in_flight=4))], seconds=0.5, rounds=1)
+    (found,) = parts["validation"]
     assert found["plan"].startswith("remote(1, jpeg")
     assert found["simulated_over_real"] == found["simulated"] / found["real"] == found["rounds"][0]
 
 
-def test_shares_are_of_what_one_who_knows_gets(subject: object) -> None:
+def test_shares_are_of_what_one_who_knows_gets(parts: dict[str, object]) -> None:
     """Right tables lose next to nothing against the oracle, and correcting wrong ones no more than believing them."""
-    found = robustness.wrong_tables(subject, robustness.MISTAKES[:2], bandwidths=(0.25,), seeds=(0,))
+    found = parts["wrong"]
     right, slower = (one["mean"] for one in found)
     assert found[0]["mistake"] == "none"
     assert found[0]["runs"] == len(cells.SLOWER)
@@ -123,15 +147,9 @@ def test_shares_are_of_what_one_who_knows_gets(subject: object) -> None:
     assert slower["bps"] >= slower["uncorrected"] - 0.02
 
 
-def test_a_breakdown_changes_the_plan(subject: object) -> None:
+def test_a_breakdown_changes_the_plan(parts: dict[str, object]) -> None:
     """A device that needs the server for 30 frames a second is in another plan within two seconds."""
-    change = msgspec.structs.replace
-    sites = [
-        change(site, levels=tuple(change(level, payload_bytes=20_000.0) for level in site.levels))
-        for site in subject.tables.sites
-    ]
-    local_s = {batch: 0.05 * batch for batch in subject.tables.local_s}
-    rows = robustness.step(replace(subject, tables=change(subject.tables, local_s=local_s, sites=tuple(sites))))
+    rows = parts["step"]
     assert len(rows) == 2 * len(cells.SLOWER)
     (found,) = (one for one in rows if (one["slower"], one["arrivals"]) == (1, "30 a second"))
     assert not found["before"].startswith("local")
@@ -139,9 +157,38 @@ def test_a_breakdown_changes_the_plan(subject: object) -> None:
     assert 0 <= found["after_s"] < 2
 
 
-def test_overload_is_survived(subject: object) -> None:
+def test_overload_is_survived(parts: dict[str, object]) -> None:
     """Under twice the load most of what can be done is done in time, and every frame is accounted for once."""
-    found = robustness.overload(subject, seconds=20)
+    found = parts["overload"]
     assert found["accounts"] == []
     assert found["in_time_per_second"] > 0.7 * found["best_rate"]
     assert found["most_waiting"] <= 64
+
+
+def tables() -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Heads and rows of every table that is made of the race."""
+    return [
+        (figures.SATURATED_HEAD, figures.saturated_rows()),
+        (figures.BUSY_HEAD, figures.busy_rows()),
+        (figures.ARRIVING_HEAD, figures.arriving_rows()),
+        figures.real_table(),
+        (figures.VALIDATION_HEAD, figures.validation_rows()),
+        (figures.WRONG_HEAD, figures.wrong_rows()),
+        (figures.STEP_HEAD, figures.step_rows()),
+        (figures.OVERLOAD_HEAD, figures.overload_rows()),
+    ]
+
+
+def test_every_part_makes_a_table(parts: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each table has rows, as long as its head; the README gets its figures."""
+    monkeypatch.setattr(figures, "found", parts.get)
+    for head, rows in tables():
+        assert rows
+        assert {len(row) for row in rows} == {len(head)}
+    assert len(figures.bps_rows()) >= 4
+
+
+def test_a_part_that_has_not_run_makes_an_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is invented, and nothing fails."""
+    monkeypatch.setattr(figures, "found", lambda _: None)
+    assert all(rows == [] for _, rows in tables())
