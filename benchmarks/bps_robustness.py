@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from bps_cells import Subject
 
+    from edge_runtime.scheduling.timeline import Span
+
 SECONDS = 60.0
 SEEDS = (0, 1, 2)
 UNCORRECTED = "uncorrected"
@@ -130,8 +132,14 @@ def _step(subject: Subject, slower: int, load: Load) -> dict[str, Any]:
         "new_plan": changes[0][1] if changes else None,
         "finally": changes[-1][1] if changes else before[-1],
         "after_s": changed_s - BREAK_S if changes else None,
-        "frames": sum(BREAK_S <= one.done_s < changed_s for one in timeline.outcomes if one.in_time),
+        # What a slow link has to do with: what had crossed before, and what is computed here, is answered as ever.
+        "sent": sum(span.frames for span in timeline.spans if _sent_meanwhile(span, changed_s)),
+        "answered": sum(BREAK_S <= one.done_s < changed_s for one in timeline.outcomes if one.in_time),
     }
+
+
+def _sent_meanwhile(span: Span, changed_s: float) -> bool:
+    return span.lane == "link" and BREAK_S <= span.start_s < changed_s
 
 
 def overload(subject: Subject, seconds: int = OVERLOAD_S) -> dict[str, Any]:

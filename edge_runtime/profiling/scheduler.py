@@ -59,18 +59,25 @@ def measure(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence
 
     Raises LinkError and PhotoError.
     """
-    timed = _time(bundle, device, link, photos)
+    timed = _time(bundle, device, link, photos, max(BATCHES))
     levels = measure_levels(device, bundle.frame, link.call, photos)
     return _tables(bundle, device, timed, levels, _origin(device, server, len(photos)))
 
 
-def retime(known: Tables, bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence[Photo]) -> Tables:
+def retime(
+    known: Tables,
+    bundle: Bundle,
+    device: Device,
+    link: MeasuredLink,
+    photos: Sequence[Photo],
+    most_frames: int = max(BATCHES),
+) -> Tables:
     """Measure times and link again, and keep what ``known`` has of bytes and losses; raises as `measure`.
 
-    Some photos are enough for that, and they need no labels that mean anything.
+    Runs of more than ``most_frames`` are left out. So many photos are enough, and their labels do not matter.
     """
-    timed = _time(bundle, device, link, photos)
-    fresh = measure_levels(device, bundle.frame, link.call, photos[: max(BATCHES)])
+    timed = _time(bundle, device, link, photos, most_frames)
+    fresh = measure_levels(device, bundle.frame, link.call, photos[:most_frames])
     levels = {
         cut: tuple(_retimed(known.site(cut).level(one.name), one) for one in found) for cut, found in fresh.items()
     }
@@ -90,8 +97,8 @@ class _Timed(NamedTuple):
     largest: int
 
 
-def _time(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence[Photo]) -> _Timed:
-    largest = link.client.describe().max_frames
+def _time(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence[Photo], most_frames: int) -> _Timed:
+    largest = min(link.client.describe().max_frames, most_frames)
     batches = [batch for batch in BATCHES if batch <= largest]
     if len(photos) < max(batches):
         raise PhotoError(f"photos: {len(photos)} are too few to time batches of {max(batches)}; give more")

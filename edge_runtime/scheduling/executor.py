@@ -188,8 +188,8 @@ class Executor:
                 for late in self._dispatcher.late(now):
                     self._finish(late, None, "dropped", "", now)
                 job = self._dispatcher.next_job(now, reachable=self._reachable(now))
+                self.timeline.note_plan(now - self._started_s, self._dispatcher.plan.name)
                 if job is not None:
-                    self.timeline.note_plan(now - self._started_s, self._dispatcher.plan.name)
                     self._changed.notify_all()
                     return job
                 if self._closing and not self._dispatcher.queue and not self._dispatcher.requests_under_way:

@@ -199,9 +199,9 @@ class Simulation:
         if self._device_busy:
             return
         job = self.dispatcher.next_job(self.now, reachable=self.reachable)
+        self.timeline.note_plan(self.now, self.dispatcher.plan.name)
         if job is None:
             return
-        self.timeline.note_plan(self.now, self.dispatcher.plan.name)
         self._device_busy = True
         taken_s = self.noisy(self._device_s(job) * self.world.device.at(self.now))
         self.timeline.span("device", self.now, self.now + taken_s, job)
