@@ -228,7 +228,7 @@ def wrong_rows() -> list[tuple[str, ...]]:
     ]
 
 
-STEP_HEAD = ("device", "arrivals", "before", "first new plan", "after", "answers until then", "in the end")
+STEP_HEAD = ("device", "arrivals", "before", "first new plan", "after", "sent; answered until then", "in the end")
 
 
 def step_rows() -> list[tuple[str, ...]]:
@@ -239,7 +239,11 @@ def step_rows() -> list[tuple[str, ...]]:
             one["arrivals"],
             one["before"],
             one["new_plan"] or "none",
-            *(("", "") if one["after_s"] is None else (f"{1e3 * one['after_s']:.0f} ms", f"{one['frames']}")),
+            *(
+                ("", "")
+                if one["after_s"] is None
+                else (f"{1e3 * one['after_s']:.0f} ms", f"{one['sent']}; {one['answered']}")
+            ),
             one["finally"],
         )
         for one in found("step") or ()
