@@ -30,7 +30,7 @@ def add_bps_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seconds", type=float, help=f"of each run ({SECONDS:g})")
     group.add_argument("--slower", type=int, help="the device does all its work so many times (1)")
     group.add_argument("--late", choices=("drop", "local"), help="frames past their deadline (drop)")
-    group.add_argument("--against", nargs="*", metavar="NAME", help="baselines to run beside it (all)")
+    group.add_argument("--against", nargs="*", metavar="NAME", help="baselines, or bps-learned, to run beside it (all)")
     group.add_argument("--simulated", action="store_true", help="in virtual time, from the tables")
     group.add_argument("--seed", type=int, help="of traces and arrivals that are made up (0)")
     group.add_argument("--perfetto", type=Path, metavar="JSON", help="every stage as a trace event, of the first run")
@@ -82,14 +82,19 @@ def _scenario(options: argparse.Namespace) -> Scenario:
 
 def _policies(options: argparse.Namespace, tables: Tables) -> list[Policy]:
     from edge_runtime.scheduling.baselines import baselines
+    from edge_runtime.scheduling.learned import LearnedPolicy
     from edge_runtime.scheduling.planner import Planner
 
     loss = most_loss(options)
-    rivals = {policy.name: policy for policy in baselines(tables, loss)}
+    bundle = Bundle.load(options.bundle)
+    found = list(baselines(tables, loss))
+    if bundle.manifest.policy is not None:
+        found.insert(0, LearnedPolicy(bundle.read(bundle.manifest.policy), tables, loss))
+    rivals = {policy.name: policy for policy in found}
     wanted = list(rivals) if options.against is None else options.against
     for name in wanted:
         if name not in rivals:
-            raise ArgumentError(f"--against: {name!r} is no baseline; there are {', '.join(rivals)}")
+            raise ArgumentError(f"--against: {name!r} is not among the rivals; there are {', '.join(rivals)}")
     return [Planner.of(tables, loss), *(rivals[name] for name in wanted)]
 
 

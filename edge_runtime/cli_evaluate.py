@@ -40,7 +40,7 @@ def add_evaluate(commands: Any) -> None:
     """Declare the command."""
     evaluate = command(commands, "evaluate", _run, "measure a system on labelled photos, beside its rivals")
     evaluate.add_argument("--system", choices=("attention", "split", "bps"), default="attention")
-    evaluate.add_argument("--data", type=Path, required=True, help="folder or tar file, <class>/<photo> or a CSV table")
+    evaluate.add_argument("--data", type=Path, help="folder or tar file, <class>/<photo> or a CSV table")
     evaluate.add_argument("--limit", type=int, help="an even sample of so many photos")
     evaluate.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
     evaluate.add_argument("--sweep", type=Path, metavar="DIR", help="all settings and rivals: CSV and PNG")
@@ -59,6 +59,8 @@ def _run(options: argparse.Namespace) -> None:
     for systems, names in MEANT_FOR.items():
         if options.system not in systems:
             _refuse(options, names, f"goes with --system {' or '.join(systems)}, not {options.system}")
+    if options.data is None and not options.simulated:
+        raise ArgumentError("--data: none given; name a folder or tar file of labelled photos")
     EVALUATIONS[options.system](options)
 
 

@@ -60,15 +60,23 @@ def most_loss(options: argparse.Namespace) -> float:
 
 
 def load_tables(options: argparse.Namespace) -> Tables:
-    """The tables that the options name; raises ArgumentError, also for those of another bundle."""
+    """The tables that the options name, what they lack predicted; raises ArgumentError, also for another bundle's."""
     from edge_runtime.scheduling import tables
+    from edge_runtime.scheduling.regression import filled
 
     path = options.tables or options.bundle / TABLES
     found = tables.load(path)
     bundle = Bundle.load(options.bundle)
     if found.bundle_hash != bundle.hash:
         raise ArgumentError(f"{path}: measured with another bundle than {options.bundle}; profile this one")
-    return found
+    return found if all(site.timed for site in found.sites) else filled(found, _macs(bundle, found))
+
+
+def _macs(bundle: Bundle, found: Tables) -> dict[str, tuple[int, int]]:
+    """Multiply-accumulates of a frame before and behind each site."""
+    cuts = [bundle.split(site.cut) for site in found.sites if site.cut]
+    parts = {cut.cut: (bundle.model("edge", cut.prefix).macs, bundle.model("server", cut.suffix).macs) for cut in cuts}
+    return {"": (0, bundle.model("edge", found.network).macs)} | parts
 
 
 def _profile(options: argparse.Namespace) -> None:
@@ -102,7 +110,7 @@ def _described(found: Tables) -> dict[str, Any]:
 def _text(out: Path, found: Tables) -> str:
     lines = [f"{found.network} on {found.origin.device}, {found.origin.runtime} {found.origin.precision}"]
     lines.append(f"{'':10} {'device ms':>10} {'server ms':>10}   fewest bytes within {MOST_LOSS:g} point")
-    lines.append(f"{'whole':10} {found.local_s[1] * 1e3:10.2f}")
+    lines.append(f"{'whole':10} {found.local_s[1] * 1e3:10.2f} {'':10}   {found.local_loss:.2%} of right answers lost")
     for site in found.sites:
         good = [level for level in site.levels if level.within(MOST_LOSS / 100)]
         best = min(good, key=lambda level: level.payload_bytes, default=None)

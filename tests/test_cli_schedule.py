@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +13,8 @@ from PIL import Image
 from edge_runtime.cli import main
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling import tables
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,7 @@ def test_profile_measures_every_part(split_bundle: Bundle, profile: Path) -> Non
     assert {"ff", "half", "uniform"} == {level.codec for level in found.sites[2].levels}
     assert found.sites[1].level("half").payload_bytes > found.sites[1].level("ff q80").payload_bytes
     assert all(abs(level.loss) <= 1 for site in found.sites for level in site.levels)
+    assert (found.local_loss, found.local_loss_error) == (0, 0)
     assert found.bandwidth * 8 == pytest.approx(50e6, rel=0.5)
     assert 0.004 <= found.round_trip_s < 0.03
     assert 50 < found.request_bytes < 500
@@ -110,6 +114,17 @@ def test_schedule_refuses_tables_of_another_bundle(
     assert "measured with another bundle" in capsys.readouterr().err
 
 
+def test_a_hole_in_the_tables_is_predicted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut that was not timed is planned with by what the other parts took."""
+    found = tables.load(ROOT / "zoo" / "lite0" / "tables.json")
+    change = msgspec.structs.replace
+    sites = [change(site, device_s={}, server_s={}) if site.cut == "conv16" else site for site in found.sites]
+    tables.save(change(found, sites=tuple(sites)), tmp_path / "holes.json")
+    command = ["schedule", "--bundle", str(ROOT / "zoo" / "lite0"), "--tables", str(tmp_path / "holes.json"), "--json"]
+    assert main([*command, "--bandwidth", "1mbit/20ms", "--device-factor", "4"]) == 0
+    assert json.loads(capsys.readouterr().out)["chosen"]["plan"]["cut"] == "conv16"
+
+
 def test_evaluate_beside_baselines(bps: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each policy over the same link and load, with accuracy, and pictures of it."""
     out = ["--picture", str(tmp_path / "bps.png"), "--perfetto", str(tmp_path / "trace.json"), "--json"]
@@ -139,7 +154,7 @@ def test_evaluate_simulated(bps: list[str], capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--against", "nobody"], "'nobody' is no baseline"),
+        (["--against", "nobody"], "'nobody' is not among the rivals"),
         (["--slower", "0"], "--slower: 0"),
         (["--seconds", "0"], "--seconds: 0"),
         (["--trace", "fast"], "no round trip"),
@@ -154,6 +169,16 @@ def test_evaluate_says_what_is_wrong(
     """One line on stderr, exit code 2."""
     assert main([*bps, *options]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_only_a_simulation_needs_no_photos(
+    split_bundle: Bundle, profile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It computes no frame; whatever runs for real says that there are none."""
+    command = ["evaluate", "--system", "bps", "--bundle", str(split_bundle.folder), "--tables", str(profile)]
+    assert main([*command, "--simulated", "--seconds", "2", "--against", "local"]) == 0
+    assert main(command) == 2
+    assert "--data: none given" in capsys.readouterr().err
 
 
 def test_scheduler_options_belong_to_the_scheduler(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

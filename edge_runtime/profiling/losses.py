@@ -62,29 +62,36 @@ def ways(cuts: Sequence[str]) -> list[Way]:
     return found
 
 
-def measure_levels(
-    device: Device, frame: FrameSpec, call: Call, photos: Sequence[Photo]
-) -> Mapping[str, tuple[Level, ...]]:
-    """The levels of every site, by cut (empty: photos). The whole network on lossless photos is the reference."""
+class Measured(NamedTuple):
+    """The levels of every site, by cut (empty: photos), and what the whole network on the device loses."""
+
+    levels: Mapping[str, tuple[Level, ...]]
+    local_loss: float
+    local_loss_error: float
+
+
+def measure_levels(device: Device, frame: FrameSpec, call: Call, photos: Sequence[Photo]) -> Measured:
+    """Every way of packing frames, and none: the server's whole network on lossless photos is the reference."""
     records = {way: _Record() for way in ways(list(device.cuts))}
-    reference = _Record()
+    reference, here = _Record(), _Record()
     chunks = tqdm(list(_chunks(frame, photos)), desc="losses", unit="photo", unit_scale=CHUNK, disable=None)
     for labels, frames in chunks:
         _answer(device.lossless(), frames, labels, call, reference)
+        _answer(device.local(), frames, labels, call, here)
         for way, record in records.items():
             _answer(device.sending(*way), frames, labels, call, record)
     found: dict[str, list[Level]] = {}
     for way, record in records.items():
         found.setdefault(way.cut, []).append(_level(way, record, reference))
-    return {cut: tuple(levels) for cut, levels in found.items()}
+    return Measured({cut: tuple(levels) for cut, levels in found.items()}, *_loss(here, reference))
 
 
 def _chunks(frame: FrameSpec, photos: Sequence[Photo]) -> Iterator[tuple[list[int], list[Frame]]]:
     for first in range(0, len(photos), CHUNK):
-        chunk = photos[first : first + CHUNK]
+        chunk = list(enumerate(photos[first : first + CHUNK], first))
         yield (
-            [one.label for one in chunk],
-            [Frame(first + i, open_frame(one.data, frame)) for i, one in enumerate(chunk)],
+            [photo.label for _, photo in chunk],
+            [Frame(place, open_frame(photo.data, frame)) for place, photo in chunk],
         )
 
 
@@ -92,19 +99,25 @@ def _answer(system: BatchSystem, frames: Sequence[Frame], labels: Sequence[int],
     answers = drive(system.infer_batch(frames), call)
     record.right += [answer.label == label for answer, label in zip(answers, labels, strict=True)]
     record.payload_bytes += sum(answer.payload_bytes for answer in answers)
-    record.encode_s += answers[0].timings_ms["encode"] / 1e3
-    record.decode_s += answers[0].timings_ms["server_decode"] / 1e3
+    record.encode_s += answers[0].timings_ms.get("encode", 0.0) / 1e3
+    record.decode_s += answers[0].timings_ms.get("server_decode", 0.0) / 1e3
+
+
+def _loss(record: _Record, reference: _Record) -> tuple[float, float]:
+    """The share of right answers lost, and its standard error."""
+    lost = np.array(reference.right, float) - np.array(record.right, float)
+    return float(lost.mean()), float(lost.std() / math.sqrt(len(lost)))
 
 
 def _level(way: Way, record: _Record, reference: _Record) -> Level:
     count = len(record.right)
-    lost = np.array(reference.right, float) - np.array(record.right, float)
+    loss, loss_error = _loss(record, reference)
     return Level(
         codec=way.codec,
         quality=way.quality,
         payload_bytes=record.payload_bytes / count,
         encode_s=record.encode_s / count,
         decode_s=record.decode_s / count,
-        loss=float(lost.mean()),
-        loss_error=float(lost.std() / math.sqrt(count)),
+        loss=loss,
+        loss_error=loss_error,
     )

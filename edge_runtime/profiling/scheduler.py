@@ -22,7 +22,7 @@ from tqdm import tqdm
 from edge_runtime.errors import LinkError, PhotoError
 from edge_runtime.messages import Frame
 from edge_runtime.photos import open_frame
-from edge_runtime.profiling.losses import measure_levels
+from edge_runtime.profiling.losses import Measured, measure_levels
 from edge_runtime.scheduling.plans import BATCHES
 from edge_runtime.scheduling.tables import FORMAT, Origin, Site, Tables
 
@@ -60,8 +60,8 @@ def measure(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence
     Raises LinkError and PhotoError.
     """
     timed = _time(bundle, device, link, photos, max(BATCHES))
-    levels = measure_levels(device, bundle.frame, link.call, photos)
-    return _tables(bundle, device, timed, levels, _origin(device, server, len(photos)))
+    measured = measure_levels(device, bundle.frame, link.call, photos)
+    return _tables(bundle, device, timed, measured, _origin(device, server, len(photos)))
 
 
 def retime(
@@ -79,9 +79,11 @@ def retime(
     timed = _time(bundle, device, link, photos, most_frames)
     fresh = measure_levels(device, bundle.frame, link.call, photos[:most_frames])
     levels = {
-        cut: tuple(_retimed(known.site(cut).level(one.name), one) for one in found) for cut, found in fresh.items()
+        cut: tuple(_retimed(known.site(cut).level(one.name), one) for one in found)
+        for cut, found in fresh.levels.items()
     }
-    return _tables(bundle, device, timed, levels, _origin(device, known.origin.server, known.origin.photos))
+    kept = Measured(levels, known.local_loss, known.local_loss_error)
+    return _tables(bundle, device, timed, kept, _origin(device, known.origin.server, known.origin.photos))
 
 
 def _retimed(known: Level, fresh: Level) -> Level:
@@ -116,12 +118,11 @@ def _time(bundle: Bundle, device: Device, link: MeasuredLink, photos: Sequence[P
     )
 
 
-def _tables(
-    bundle: Bundle, device: Device, timed: _Timed, levels: Mapping[str, tuple[Level, ...]], origin: Origin
-) -> Tables:
+def _tables(bundle: Bundle, device: Device, timed: _Timed, measured: Measured, origin: Origin) -> Tables:
     times = timed.times
     sites = tuple(
-        Site(cut, times["before", cut] if cut else {}, times["behind", cut], levels[cut]) for cut in ("", *device.cuts)
+        Site(cut, times["before", cut] if cut else {}, times["behind", cut], measured.levels[cut])
+        for cut in ("", *device.cuts)
     )
     return Tables(
         format=FORMAT,
@@ -137,6 +138,8 @@ def _tables(
         bandwidth=timed.bandwidth,
         round_trip_s=timed.round_trip_s,
         largest_batch=timed.largest,
+        local_loss=measured.local_loss,
+        local_loss_error=measured.local_loss_error,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_runtime.control.link_estimate import LinkView
 from edge_runtime.errors import ArgumentError
-from edge_runtime.scheduling.forecast import Costs
+from edge_runtime.scheduling.forecast import Costs, local_frames
 from edge_runtime.scheduling.planner import Planner
 from edge_runtime.scheduling.plans import LOCAL
 from edge_runtime.scheduling.state import State
@@ -89,12 +89,15 @@ class ActionSet:
         # What is unknown has no forecast of its own: the local plan's stands there.
         known = [plan if usable else LOCAL for plan, usable in zip(plans, self.usable, strict=True)]
         self._costs = Costs(tables, known)
+        self._accurate = self._costs.loss <= most_loss
         self._local = self.plans.index(LOCAL)
 
     def foresee(self, state: State) -> Foreseen:
         """Every action in ``state``; feasible is what the link allows, and is in time if any action is."""
         forecast = self._costs.forecast(state)
         possible = self.usable & forecast.possible
+        accurate = possible & self._accurate
+        possible = accurate if accurate.any() else possible
         in_time = possible & (forecast.latency_s <= state.deadline_s)
         feasible = in_time if in_time.any() else possible
         return Foreseen(
@@ -103,6 +106,8 @@ class ActionSet:
 
 
 def _known(tables: Tables, plan: Plan, most_loss: float) -> bool:
+    if local_frames(plan) and not tables.local_within(most_loss):
+        return plan == LOCAL
     if not plan.sends:
         return True
     levels = {level.name: level for site in tables.sites if site.cut == plan.cut for level in site.levels}

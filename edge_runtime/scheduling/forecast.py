@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_runtime.errors import ArgumentError
-from edge_runtime.scheduling.plans import BATCHES, MOST_IN_FLIGHT, PIPELINED, Plan
+from edge_runtime.scheduling.plans import BATCHES, LOCAL, MOST_IN_FLIGHT, PIPELINED, Plan
 from edge_runtime.scheduling.tables import seconds
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Costs:
         sent = np.array([sent_frames(plan) for plan in plans], float)
         levels = [level_of(tables, plan) for plan in plans]
         self.payload_bytes = np.array([level.payload_bytes if level else 0.0 for level in levels])
-        self.loss = np.array([level.loss if level else 0.0 for level in levels])
+        self.loss = np.array([worst_loss(tables, plan) for plan in plans])
         self.request_bytes = np.array([request_bytes(tables, plan) for plan in plans])
         self.reply_bytes = np.where(self.sends, tables.reply_bytes, 0.0)
         # Of one period: a request's frames and those computed beside it, or a local run's.
@@ -123,16 +123,19 @@ class Costs:
 def candidates(tables: Tables, most_loss: float) -> list[Plan]:
     """Every plan that loses no more than ``most_loss`` of the right answers (a share, 0.01 is a point).
 
-    At each site the levels that are within it and that no other beats in bytes and in encoding time alike. Raises
-    ArgumentError for a loss below 0.
+    At each site the levels that are within it and that no other beats in bytes and in encoding time alike. One frame
+    here is among them whatever it loses, for it is all that is left without a link. Raises ArgumentError for a loss
+    below 0.
     """
     if most_loss < 0:
         raise ArgumentError(f"most_loss: {most_loss} is below 0")
-    plans = [Plan("local", batch) for batch in BATCHES]
+    sending: list[Plan] = []
     for site in tables.sites:
         for level in useful_levels(site, most_loss):
-            plans += _sending(site.cut, level.name, [size for size in BATCHES if size <= tables.largest_batch])
-    return plans
+            sending += _sending(site.cut, level.name, [size for size in BATCHES if size <= tables.largest_batch])
+    if not tables.local_within(most_loss):
+        return [LOCAL, *(plan for plan in sending if not plan.local)]
+    return [Plan("local", batch) for batch in BATCHES] + sending
 
 
 def useful_levels(site: Site, most_loss: float) -> list[Level]:
@@ -179,6 +182,13 @@ def local_frames(plan: Plan) -> int:
 def level_of(tables: Tables, plan: Plan) -> Level | None:
     """How finely a plan sends; None when it sends nothing."""
     return tables.site(plan.cut).level(plan.level) if plan.sends else None
+
+
+def worst_loss(tables: Tables, plan: Plan) -> float:
+    """The share of right answers that the worse half of a plan loses, what is sent or what is computed here."""
+    level = level_of(tables, plan)
+    losses = [level.loss] if level else []
+    return max([*losses, tables.local_loss] if local_frames(plan) else losses)
 
 
 def request_bytes(tables: Tables, plan: Plan) -> float:

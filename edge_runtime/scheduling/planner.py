@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -42,20 +43,22 @@ class Planner:
 
     Where some plan keeps up with the arrivals (and a backlog), the quickest of those that do; else the one that
     answers most frames a second, also counting what its own requests wait for each other. Plans that cannot answer
-    within the deadline count only when none can.
+    within the deadline count only when none can, and plans that lose more than ``most_loss`` only where no other is
+    possible.
     """
 
     name = "bps"
 
-    def __init__(self, tables: Tables, plans: Sequence[Plan]) -> None:
+    def __init__(self, tables: Tables, plans: Sequence[Plan], most_loss: float = math.inf) -> None:
         self.costs = Costs(tables, plans)
+        self._accurate = self.costs.loss <= most_loss
         self._index = {plan: index for index, plan in enumerate(self.costs.plans)}
         self.probe = cheapest(self.costs)
 
     @classmethod
     def of(cls, tables: Tables, most_loss: float) -> Planner:
         """A planner over every plan that loses at most ``most_loss`` (0.01 is a point); raises ArgumentError."""
-        return cls(tables, candidates(tables, most_loss))
+        return cls(tables, candidates(tables, most_loss), most_loss)
 
     def choose(self, state: State) -> Plan:
         """The best plan, or the one in force when the best is hardly better."""
@@ -84,7 +87,9 @@ class Planner:
 
     def merit(self, forecast: Forecast, state: State) -> NDArray[np.float64]:
         """Higher is better; differences are relative ones, so 0.03 is three per cent."""
-        in_time = within(forecast.possible, forecast.latency_s, state.deadline_s)
+        accurate = forecast.possible & self._accurate
+        possible = accurate if accurate.any() else forecast.possible
+        in_time = within(possible, forecast.latency_s, state.deadline_s)
         keeping_up = in_time & (forecast.rate >= wanted_rate(state))
         if keeping_up.any():
             return np.where(keeping_up, -np.log(np.maximum(forecast.latency_s, 1e-6)), -np.inf)

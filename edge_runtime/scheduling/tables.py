@@ -97,7 +97,8 @@ class Origin(_Table, frozen=True):
 class Tables(_Table, frozen=True):
     """Everything measured about one network between one device and one server. Times are in seconds.
 
-    ``local_s`` are runs of the whole network on the device. ``request_s`` is what one request costs the device beyond
+    ``local_s`` are runs of the whole network on the device, whose own precision may lose answers: ``local_loss``, with
+    its standard error, as a `Level` has them. ``request_s`` is what one request costs the device beyond
     encoding, ``serving_s`` what it costs the server beyond decoding and computing; ``request_bytes`` and
     ``reply_bytes`` what crosses the link beside the payload, ``round_trip_s`` and ``bandwidth`` (bytes a second) the
     link as it was then. ``largest_batch`` is the server's.
@@ -116,6 +117,12 @@ class Tables(_Table, frozen=True):
     bandwidth: Positive
     round_trip_s: Seconds
     largest_batch: Batch
+    local_loss: float = 0.0
+    local_loss_error: Seconds = 0.0
+
+    def local_within(self, most_loss: float) -> bool:
+        """Whether what is computed here loses less than ``most_loss`` by its standard error."""
+        return self.local_loss + self.local_loss_error <= most_loss
 
     def slowed(self, factor: float) -> Tables:
         """The tables of a device that takes ``factor`` times as long for networks and encoding, all else alike."""

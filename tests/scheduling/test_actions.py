@@ -79,3 +79,13 @@ def test_late_actions_are_feasible_only_when_all_are_late(tables: Tables) -> Non
     found = ActionSet(tables, [LOCAL, Plan("local", 32)], 0.01)
     assert found.foresee(State(40, 50.0, 0.01, GOOD_LINK)).feasible.tolist() == [True, False]
     assert found.foresee(State(40, 50.0, 0.0, GOOD_LINK)).feasible.tolist() == [True, True]
+
+
+def test_a_lossy_device_is_the_last_resort(tables: Tables) -> None:
+    """Where the network on the device loses too much, only `LOCAL` of its actions is left, for want of a link."""
+    lossy = msgspec.structs.replace(tables, local_loss=0.03)
+    plans = [LOCAL, Plan("local", 4), Plan("remote", 1, "", "jpeg q30"), Plan("hybrid", 1, "late", "ff q40", 1)]
+    actions = ActionSet(lossy, plans, 0.01)
+    assert list(actions.foresee(State(0, 1.0, math.inf, GOOD_LINK)).feasible) == [False, False, True, False]
+    gone = State(0, 1.0, math.inf, LinkView(1e6, 0.01, reachable=False))
+    assert list(actions.foresee(gone).feasible) == [True, False, False, False]

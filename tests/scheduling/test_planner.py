@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,3 +117,15 @@ def test_the_probe_is_the_request_of_one_frame_that_sends_least(tables: Tables, 
     assert probe is not None
     assert (probe.mode, probe.batch, probe.cut, probe.level) == ("split", 1, "late", "ff q10")
     assert cheapest(Costs(tables, candidates(tables, 0.0))) is None
+
+
+def test_a_device_that_loses_answers_computes_here_only_without_a_link(tables: Tables) -> None:
+    """An int8 network may lose more than is allowed: then everything is sent, as long as there is a server."""
+    lossy = msgspec.structs.replace(tables, local_loss=0.03, local_loss_error=0.001)
+    planner = Planner.of(lossy, MOST_LOSS)
+    idle = State(0, 1.0, math.inf, LinkView(1e4, 0.5))
+    assert not planner.choose(replace(idle, link=LinkView(1e6, 0.02))).local
+    assert planner.choose(idle).sends
+    assert planner.explain(idle).chosen.loss <= MOST_LOSS
+    assert planner.choose(replace(idle, link=LinkView(1e4, 0.5, reachable=False))) == LOCAL
+    assert planner.explain(replace(idle, link=LinkView(1e4, 0.5, reachable=False))).chosen.loss == 0.03
