@@ -21,8 +21,9 @@ RIGHT = "none"
 
 
 def found(part: str) -> Any:
-    """What one part of the race found; None where it has not run."""
-    return read("bps.json").get(part) if (RESULTS / "bps.json").exists() else None
+    """What one part of the race found; None where it has not run. The grid's figures lie at the top of the file."""
+    everything = read("bps.json") if (RESULTS / "bps.json").exists() else {}
+    return everything.get(part) if part != "grid" else everything if "cells" in everything else None
 
 
 def bps_rows() -> list[tuple[str, str, str]]:

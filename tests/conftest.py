@@ -11,6 +11,7 @@ import onnx
 import pytest
 import tomli_w
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from edge_runtime.models import Bundle
 from edge_runtime.models.bundle import (
@@ -44,6 +45,20 @@ def imagenette_val() -> Path:
     if not path.exists():
         pytest.skip("needs the Imagenette validation photos in ../shared/data, which may not be distributed")
     return path
+
+
+@pytest.fixture(scope="session")
+def colour_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve noisy photos each of red, green and blue, in folders of those names."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for channel, colour in enumerate(("red", "green", "blue")):
+        (folder / colour).mkdir()
+        for number in range(12):
+            pixels = random.integers(0, 120, (80, 100, 3), np.uint8)
+            pixels[..., channel] += 100
+            Image.fromarray(pixels).save(folder / colour / f"{number}.png")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import msgspec
-import numpy as np
 import pytest
-from PIL import Image
 
 from edge_runtime.evaluation.link import open_link, serving
 from edge_runtime.evaluation.photos import labelled_photos
@@ -49,17 +47,9 @@ cells, race, figures, real, robustness, summary = (
 
 
 @pytest.fixture(scope="module")
-def subject(split_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> object:
-    """The tiny network, its times on this machine, and twelve noisy photos each of red, green and blue."""
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    for channel, colour in enumerate(("red", "green", "blue")):
-        (folder / colour).mkdir()
-        for number in range(12):
-            pixels = random.integers(0, 120, (80, 100, 3), np.uint8)
-            pixels[..., channel] += 100
-            Image.fromarray(pixels).save(folder / colour / f"{number}.png")
-    photos = labelled_photos(folder, split_bundle.manifest)
+def subject(split_bundle: Bundle, colour_photos: Path) -> object:
+    """The tiny network, its times on this machine, and photos."""
+    photos = labelled_photos(colour_photos, split_bundle.manifest)
     with serving(split_bundle.folder) as address, open_link(split_bundle, address) as link:
         found = measure(split_bundle, Device(split_bundle, "net"), link, photos, "beside it")
     # So slow that little happens in a simulated minute.

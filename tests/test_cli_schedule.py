@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,24 +17,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve noisy photos each of red, green and blue."""
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    for channel, colour in enumerate(("red", "green", "blue")):
-        (folder / colour).mkdir()
-        for number in range(12):
-            pixels = random.integers(0, 120, (80, 100, 3), np.uint8)
-            pixels[..., channel] += 100
-            Image.fromarray(pixels).save(folder / colour / f"{number}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def profile(split_bundle: Bundle, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def profile(split_bundle: Bundle, colour_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables of the tiny network, measured over a real server."""
     out = tmp_path_factory.mktemp("profile") / "tables.json"
-    command = ["profile", "--for-scheduler", "--bundle", str(split_bundle.folder), "--data", str(photos)]
+    command = ["profile", "--for-scheduler", "--bundle", str(split_bundle.folder), "--data", str(colour_photos)]
     assert main([*command, "--link", "50mbit/4ms", "--out", str(out), "--json"]) == 0
     return out
 
@@ -46,9 +31,9 @@ def costs(found: tables.Tables) -> list[tuple[str, str, float, float]]:
 
 
 @pytest.fixture
-def bps(split_bundle: Bundle, photos: Path, profile: Path) -> list[str]:
+def bps(split_bundle: Bundle, colour_photos: Path, profile: Path) -> list[str]:
     """The command line of an evaluation."""
-    command = ["evaluate", "--system", "bps", "--bundle", str(split_bundle.folder), "--data", str(photos)]
+    command = ["evaluate", "--system", "bps", "--bundle", str(split_bundle.folder), "--data", str(colour_photos)]
     return [*command, "--tables", str(profile), "--seconds", "1"]
 
 
@@ -72,21 +57,23 @@ def test_profile_measures_every_part(split_bundle: Bundle, profile: Path) -> Non
     assert found.origin.date
 
 
-def test_profile_measures_times_again(split_bundle: Bundle, photos: Path, profile: Path, tmp_path: Path) -> None:
+def test_profile_measures_times_again(split_bundle: Bundle, colour_photos: Path, profile: Path, tmp_path: Path) -> None:
     """With ``--retime`` bytes and losses stay as they are in the file, times and link are new."""
     out = tmp_path / "tables.json"
     out.write_bytes(profile.read_bytes())
-    command = ["profile", "--for-scheduler", "--retime", "--bundle", str(split_bundle.folder), "--data", str(photos)]
-    assert main([*command, "--link", "10mbit/20ms", "--out", str(out), "--json"]) == 0
+    command = ["profile", "--for-scheduler", "--bundle", str(split_bundle.folder), "--data", str(colour_photos)]
+    assert main([*command, "--retime", "--link", "10mbit/20ms", "--out", str(out), "--json"]) == 0
     old, new = tables.load(profile), tables.load(out)
     assert costs(old) == costs(new)
     assert new.round_trip_s > old.round_trip_s
     assert new.local_s != old.local_s
 
 
-def test_profile_needs_photos_enough(split_bundle: Bundle, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_profile_needs_photos_enough(
+    split_bundle: Bundle, colour_photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Too few photos for the largest batch is said at once."""
-    command = ["profile", "--for-scheduler", "--bundle", str(split_bundle.folder), "--data", str(photos)]
+    command = ["profile", "--for-scheduler", "--bundle", str(split_bundle.folder), "--data", str(colour_photos)]
     assert main([*command, "--limit", "5"]) == 2
     assert "5 are too few to time batches of 32" in capsys.readouterr().err
 
@@ -181,7 +168,7 @@ def test_only_a_simulation_needs_no_photos(
     assert "--data: none given" in capsys.readouterr().err
 
 
-def test_scheduler_options_belong_to_the_scheduler(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scheduler_options_belong_to_the_scheduler(colour_photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Other systems refuse them instead of doing nothing."""
-    assert main(["evaluate", "--data", str(photos), "--trace", "5mbit/20ms"]) == 2
+    assert main(["evaluate", "--data", str(colour_photos), "--trace", "5mbit/20ms"]) == 2
     assert "--trace: goes with --system bps, not attention" in capsys.readouterr().err

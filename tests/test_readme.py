@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime import cli
+from edge_runtime.evaluation.link import serving
 from server_ref import cli as server_cli
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,20 @@ def test_the_ten_lines_run(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert any(who in run.stdout for who in ("edge", "server"))
+
+
+def test_the_scheduler_runs_as_its_page_has_it(tmp_path: Path) -> None:
+    """The page's Python answers twenty frames, with a server of the zoo's cut network."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "systems" / "bps.md").read_text(), re.DOTALL)
+    Image.fromarray(np.full((240, 320, 3), 100, np.uint8)).save(tmp_path / "photo.jpg")
+    (tmp_path / "zoo").symlink_to(ROOT / "zoo")
+    with serving(ROOT / "zoo" / "lite0") as address:
+        code = code.replace("127.0.0.1:50151", address)
+        run = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+    assert run.returncode == 0, run.stderr
+    assert [line.split()[0] for line in run.stdout.splitlines()] == [str(number) for number in range(20)]
 
 
 def test_the_make_targets_exist() -> None:

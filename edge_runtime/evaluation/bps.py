@@ -15,7 +15,7 @@ from edge_runtime.photos import open_frame
 from edge_runtime.scheduling.dispatch import Dispatcher
 from edge_runtime.scheduling.executor import Executor, Queued
 from edge_runtime.scheduling.simulator import Load, World, simulate
-from edge_runtime.scheduling.timeline import Outcome
+from edge_runtime.scheduling.timeline import Outcome, Timeline
 from edge_runtime.transport.shaper import LinkShape
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from edge_runtime.scheduling.executor import Result
     from edge_runtime.scheduling.state import Policy
     from edge_runtime.scheduling.tables import Tables
-    from edge_runtime.scheduling.timeline import Timeline
 
 PINGS, PATIENCE_S = 5, 5.0
 # Decoded photos are kept, and shown again when they have all been: decoding is not what is measured.
@@ -103,18 +102,17 @@ def run(scenario: Scenario, policy: Policy, tables: Tables, device: Device, link
         deadline_s=scenario.deadline_s,
         late=scenario.late,
     )
+    found = Run(policy.name, Timeline(duration_s=scenario.duration_s))
     with (
         _Reshaping(scenario.trace, link),
-        Executor(dispatcher, device, link.client, repeat=scenario.repeat) as executor,
+        Executor(dispatcher, device, link.client, repeat=scenario.repeat, timeline=found.timeline) as executor,
     ):
-        found = Run(policy.name, executor.timeline)
         reader = threading.Thread(target=_read, args=(executor, shots, found), name="results")
         reader.start()
         refused = _feed(executor, scenario, shots.frames(scenario.deadline_s))
         executor.close()
         reader.join()
     found.timeline.outcomes += refused
-    found.timeline.duration_s = scenario.duration_s
     if executor.trouble:
         found.notes["trouble"] = executor.trouble
     return found

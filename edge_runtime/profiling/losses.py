@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
 from edge_runtime.messages import Frame
@@ -104,9 +103,13 @@ def _answer(system: BatchSystem, frames: Sequence[Frame], labels: Sequence[int],
 
 
 def _loss(record: _Record, reference: _Record) -> tuple[float, float]:
-    """The share of right answers lost, and its standard error."""
-    lost = np.array(reference.right, float) - np.array(record.right, float)
-    return float(lost.mean()), float(lost.std() / math.sqrt(len(lost)))
+    """The share of photos that were answered right and are no more, and its standard error.
+
+    Wrong answers that became right are not set against them: on other photos the network may have fewer to mend.
+    """
+    count = len(reference.right)
+    lost = sum(before and not now for before, now in zip(reference.right, record.right, strict=True)) / count
+    return lost, math.sqrt(lost * (1 - lost) / count)
 
 
 def _level(way: Way, record: _Record, reference: _Record) -> Level:

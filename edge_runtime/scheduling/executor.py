@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.errors import ArgumentError, EdgeRuntimeError, LinkError, ServerRefused
 from edge_runtime.scheduling.forecast import level_of
-from edge_runtime.scheduling.timeline import Outcome, Timeline
+from edge_runtime.scheduling.timeline import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_runtime.messages import Answer, Frame, Reply, Request
     from edge_runtime.scheduling.dispatch import Dispatcher, Job
     from edge_runtime.scheduling.tables import LevelCodec
-    from edge_runtime.scheduling.timeline import Fate, Lane
+    from edge_runtime.scheduling.timeline import Fate, Lane, Timeline
     from edge_runtime.systems import BatchInference, BatchSystem
 
 # Without a deadline a silent server is waited for so long.
@@ -82,17 +82,25 @@ class Executor:
 
     Frames go in by `submit`, which waits while the queue is full, and come out of `results`, in the order of coming
     if ``ordered``, else as they are ready. One thread may submit while another reads; what is not read holds
-    up what is submitted, so nothing grows without bound. ``repeat`` lets the device do all its work so many times, as
-    a device that is so much slower would. Deadlines are on the clock of ``time.monotonic``.
+    up what is submitted, so nothing grows without bound but a ``timeline``, where one is given to be kept. ``repeat``
+    lets the device do all its work so many times, as one that is so much slower would. Deadlines are on the clock of
+    ``time.monotonic``; `trouble` is the last thing that went wrong with the link, empty while nothing has.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher[Queued], systems: Systems, link: Link, *, ordered: bool = False, repeat: int = 1
+        self,
+        dispatcher: Dispatcher[Queued],
+        systems: Systems,
+        link: Link,
+        *,
+        ordered: bool = False,
+        repeat: int = 1,
+        timeline: Timeline | None = None,
     ) -> None:
         if repeat < 1:
             raise ArgumentError(f"repeat: {repeat} is less than 1")
-        self.timeline = Timeline()
         self.trouble = ""
+        self._timeline = timeline
         self._dispatcher, self._systems, self._link, self._repeat = dispatcher, systems, link, repeat
         self._out: _Out = _Ordered() if ordered else _AsReady()
         self._place = 0
@@ -188,7 +196,8 @@ class Executor:
                 for late in self._dispatcher.late(now):
                     self._finish(late, None, "dropped", "", now)
                 job = self._dispatcher.next_job(now, reachable=self._reachable(now))
-                self.timeline.note_plan(now - self._started_s, self._dispatcher.plan.name)
+                if self._timeline is not None:
+                    self._timeline.note_plan(now - self._started_s, self._dispatcher.plan.name)
                 if job is not None:
                     self._changed.notify_all()
                     return job
@@ -228,7 +237,8 @@ class Executor:
             now = time.monotonic()
             limit_s = min(self._dispatcher.time_limit_s(job, now), PATIENCE_S)
             self._dispatcher.sent(job, size, now)
-            self.timeline.sent_bytes += size
+            if self._timeline is not None:
+                self._timeline.sent_bytes += size
         # Outside the lock: a closed breaker answers at once, from this very call.
         self._link.start(request, limit_s, lambda reply: self._replied(job, inference, reply, now))
 
@@ -274,7 +284,8 @@ class Executor:
         self._span("server", done_s - reply.timings_ms["compute"] / 1e3, done_s, job)
 
     def _span(self, lane: Lane, start_s: float, end_s: float, job: Job[Queued]) -> None:
-        self.timeline.span(lane, start_s - self._started_s, end_s - self._started_s, job)
+        if self._timeline is not None:
+            self._timeline.span(lane, start_s - self._started_s, end_s - self._started_s, job)
 
     def _answer(self, job: Job[Queued], answers: list[Answer], now: float) -> None:
         for queued, answer in zip(job.frames, answers, strict=True):
@@ -287,8 +298,8 @@ class Executor:
         outcome = Outcome(
             queued.frame.id, queued.arrived_s - start_s, now - start_s, queued.deadline_s - start_s, fate, plan
         )
-        self.timeline.outcomes.append(outcome)
-        self.timeline.duration_s = max(self.timeline.duration_s, now - start_s)
+        if self._timeline is not None:
+            self._timeline.outcomes.append(outcome)
         self._out.put(queued.place, Result(queued.frame, answer, outcome))
         self._changed.notify_all()
 

@@ -31,8 +31,8 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Level(_Table, frozen=True):
     """One way of packing what travels from a site, with its mean cost per frame.
 
-    ``quality`` is the codec's, for ``uniform`` the bits of a value. ``loss`` is the share of right answers lost against
-    the whole network on the photos themselves, ``loss_error`` its standard error.
+    ``quality`` is the codec's, for ``uniform`` the bits of a value. ``loss`` is the share of photos that the whole
+    network answers right as they are, and wrong at this level, ``loss_error`` its standard error.
     """
 
     codec: LevelCodec

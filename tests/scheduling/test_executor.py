@@ -19,7 +19,7 @@ from edge_runtime.scheduling.executor import Executor, Result
 from edge_runtime.scheduling.plans import LOCAL, Plan
 from edge_runtime.scheduling.state import State
 from edge_runtime.scheduling.tables import Tables
-from edge_runtime.scheduling.timeline import order_problems
+from edge_runtime.scheduling.timeline import Timeline, order_problems
 from edge_runtime.transport import Client
 from server_ref.backend import Backend
 from server_ref.server import Server
@@ -100,15 +100,16 @@ def answer(executor: Executor, frames: list[Frame]) -> list[Result]:
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.mode)
 def test_every_plan_answers_every_frame_once(plan: Plan, tables: Tables, device: Device, client: Client) -> None:
     """Whatever the plan, each frame has one result, and the right answer."""
-    with Executor(dispatcher(plan, tables), device, client) as executor:
+    timeline = Timeline()
+    with Executor(dispatcher(plan, tables), device, client, timeline=timeline) as executor:
         results = answer(executor, [frame(number) for number in range(COUNT)])
-    assert not order_problems(executor.timeline, range(COUNT))
+    assert not order_problems(timeline, range(COUNT))
     assert [result.frame.id % 3 for result in results] == [result.answer.label for result in results]
     where = {result.outcome.fate for result in results}
     both = plan.mode in {"data-parallel", "hybrid"}
     assert where <= ({"device", "server"} if both else {"server"} if plan.sends else {"device"})
     assert ("server" in where) == plan.sends
-    assert ("link" in {span.lane for span in executor.timeline.spans}) == plan.sends
+    assert ("link" in {span.lane for span in timeline.spans}) == plan.sends
 
 
 def test_results_come_in_the_order_of_the_frames(tables: Tables, device: Device, client: Client) -> None:
@@ -157,7 +158,8 @@ def test_a_server_that_dies_and_returns(split_bundle: Bundle, tables: Tables, de
     with Client(server.address, split_bundle.hash) as client:
         client.describe()
         plan = Plan("split-pipeline", 2, "late", "half", in_flight=4)
-        with Executor(dispatcher(plan, tables, deadline_s=deadline_s), device, client) as executor:
+        timeline = Timeline()
+        with Executor(dispatcher(plan, tables, deadline_s=deadline_s), device, client, timeline=timeline) as executor:
             results: list[Result] = []
             reading = threading.Thread(target=lambda: results.extend(executor.results()))
             reading.start()
@@ -178,7 +180,7 @@ def test_a_server_that_dies_and_returns(split_bundle: Bundle, tables: Tables, de
             executor.close()
             reading.join()
         server.stop(0)
-    assert not order_problems(executor.timeline, range(next(numbers)))
+    assert not order_problems(timeline, range(next(numbers)))
     assert all(result.outcome.in_time for result in results)
     assert "server" in {result.outcome.fate for result in results[:50]}
     assert {"device"} >= {result.outcome.fate for result in results[before - 20 : before]}
