@@ -44,7 +44,7 @@ def _grid_figures() -> list[tuple[str, str, str]]:
                 "largest (link, device's speed against the server's, arrivals)"
             ),
             (
-                f"{grid['min_ratio_vs_best']:.2f} ({_place(grid['min_cell'])}); "
+                f"{grid['min_ratio_vs_best']:.4f} ({_place(grid['min_cell'])}); "
                 f"{grid['max_ratio_vs_best']:.2f} ({_place(grid['max_vs_best_cell'])})"
             ),
         ),
