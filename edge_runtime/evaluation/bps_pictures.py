@@ -47,7 +47,8 @@ def _plot_lanes(axes: Any, run: Run) -> None:
             axes.text(start + taken / 2, 0, text, ha="center", va="center", fontsize=7)
     axes.set_yticks(range(len(LANES)), LANES)
     axes.invert_yaxis()
-    plan = spans[0].label if spans else "nothing"
+    # A hybrid's own name is on what it sends.
+    plan = next((span.label for lane in ("link", "device") for span in spans if span.lane == lane), "nothing")
     axes.set(xlabel="s", title=f"{run.policy}: one colour a job, frames in it, ↑ sent; here {plan}")
 
 
