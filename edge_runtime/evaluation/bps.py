@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from edge_runtime.scheduling.dispatch import Dispatcher
 from edge_runtime.scheduling.executor import Executor, Queued
 from edge_runtime.scheduling.simulator import Load, World, simulate
 from edge_runtime.scheduling.timeline import Outcome, Timeline
+from edge_runtime.systems.driver import drive
 from edge_runtime.transport.shaper import LinkShape
 
 if TYPE_CHECKING:
@@ -90,9 +92,10 @@ class Shots:
 
 def run(scenario: Scenario, policy: Policy, tables: Tables, device: Device, link: MeasuredLink, shots: Shots) -> Run:
     """Run a policy for real; raises LinkError when there is no server to begin with."""
+    link.client.describe()  # closes a breaker that an earlier run may have left open
+    _warm_up(device, tables, link, next(shots.frames(math.inf)))
     start = scenario.trace.bandwidth.at(0.0)
     link.reshape(_shape(start, scenario.trace.round_trip_s))
-    link.client.describe()  # closes a breaker that an earlier run may have left open
     round_trip_s = min(link.client.ping(PATIENCE_S) for _ in range(PINGS))
     dispatcher: Dispatcher[Queued] = Dispatcher(
         policy,
@@ -123,6 +126,14 @@ def simulated(scenario: Scenario, policy: Policy, tables: Tables, seed: int = 0)
     world = World(tables.slowed(scenario.repeat), scenario.trace.bandwidth, scenario.trace.round_trip_s)
     load = Load(scenario.arrivals, scenario.duration_s, scenario.deadline_s)
     return Run(policy.name, simulate(world, policy, load, seed=seed))
+
+
+def _warm_up(device: Device, tables: Tables, link: MeasuredLink, frame: Frame) -> None:
+    """Run every model once, here and there: nobody's first run is what later ones are like."""
+    drive(device.local().infer_batch([frame]), link.call)
+    for site in tables.sites:
+        level = site.levels[0]
+        drive(device.sending(site.cut, level.codec, level.quality).infer_batch([frame]), link.call)
 
 
 class _Reshaping:
