@@ -8,6 +8,7 @@ the papers' bytes. The networks' cuts and batches are timed, not predicted (see 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,9 @@ from edge_runtime.scheduling.state import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from edge_runtime.scheduling.forecast import Forecast
     from edge_runtime.scheduling.state import Policy
     from edge_runtime.scheduling.tables import Tables
 
@@ -30,11 +34,8 @@ UNCOMPRESSED, EIGHT_BIT = "half", "uniform 8 bit"
 STATIC_BATCH = 8
 
 
-class OneAtATime:
-    """Takes of ``plans`` the one with the fewest seconds a frame, when each request waits for the one before.
-
-    For plans of one frame that is the one with the lowest latency.
-    """
+class _BestOf(ABC):
+    """Takes one of ``plans`` by its forecast: of those that are possible and in time, where any is."""
 
     def __init__(self, name: str, tables: Tables, plans: Sequence[Plan]) -> None:
         self.name = name
@@ -45,23 +46,29 @@ class OneAtATime:
         """The best plan now; local where none is possible."""
         forecast = self.costs.forecast(state)
         usable = within(forecast.possible, forecast.latency_s, state.deadline_s)
+        return self._best(forecast, usable) if usable.any() else LOCAL
+
+    @abstractmethod
+    def _best(self, forecast: Forecast, usable: NDArray[np.bool_]) -> Plan:
+        """The best of the usable ones, of which there is one at least."""
+
+
+class OneAtATime(_BestOf):
+    """The plan with the fewest seconds a frame, when each request waits for the one before.
+
+    For plans of one frame that is the one with the lowest latency.
+    """
+
+    def _best(self, forecast: Forecast, usable: NDArray[np.bool_]) -> Plan:
         each_s = np.where(usable, forecast.latency_s / self.costs.frames, np.inf)
-        return self.costs.plans[int(each_s.argmin())] if usable.any() else LOCAL
+        return self.costs.plans[int(each_s.argmin())]
 
 
-class Pipelined:
-    """Takes of ``plans`` the one with the highest rate, its requests overlapping."""
+class Pipelined(_BestOf):
+    """The plan with the highest rate, with as many requests as it needs under way, which overlap."""
 
-    def __init__(self, name: str, tables: Tables, plans: Sequence[Plan]) -> None:
-        self.name = name
-        self.costs = Costs(tables, plans)
-        self.probe = cheapest(self.costs)
-
-    def choose(self, state: State) -> Plan:
-        """The best plan now, with as many requests as it needs under way; local where none is possible."""
-        forecast = self.costs.forecast(state)
-        usable = within(forecast.possible, forecast.latency_s, state.deadline_s)
-        return forecast.stages(int(np.where(usable, forecast.rate, -np.inf).argmax())).plan if usable.any() else LOCAL
+    def _best(self, forecast: Forecast, usable: NDArray[np.bool_]) -> Plan:
+        return forecast.stages(int(np.where(usable, forecast.rate, -np.inf).argmax())).plan
 
 
 def baselines(tables: Tables, most_loss: float) -> list[Policy]:

@@ -114,11 +114,6 @@ class Dispatcher(Generic[F]):
         return len(self._under_way)
 
     @property
-    def frames_under_way(self) -> int:
-        """Frames in those requests."""
-        return sum(len(job.frames) for job in self._under_way.values())
-
-    @property
     def has_room(self) -> bool:
         """Whether another frame may be offered."""
         return len(self._waiting) < self.capacity

@@ -52,10 +52,6 @@ class Trace:
             start, index = end, index + 1
         return start + amount / self._values[index]
 
-    def scaled(self, factor: float) -> Trace:
-        """The same with every value ``factor`` times as large."""
-        return Trace([(time, value * factor) for time, value in self.steps])
-
 
 def markov(levels: Sequence[float], stay_s: float, duration_s: float, seed: int) -> Trace:
     """Jumps between ``levels`` at random, staying ``stay_s`` seconds on average (exponentially distributed)."""

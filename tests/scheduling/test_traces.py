@@ -26,7 +26,6 @@ def test_an_amount_is_through_when_the_rates_have_carried_it() -> None:
     assert trace.finish(0, 5) == pytest.approx(0.5)
     assert trace.finish(0, 30) == pytest.approx(2)
     assert trace.finish(5, 30) == pytest.approx(6.5)
-    assert trace.scaled(2).finish(0, 30) == pytest.approx(1.25)
 
 
 @given(
