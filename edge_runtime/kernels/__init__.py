@@ -15,9 +15,11 @@ from edge_runtime.kernels.gate import CumulativeSum, Decision, Gate, Threshold, 
 from edge_runtime.kernels.image import Geometry, frame, normalise, resize
 from edge_runtime.kernels.interface import BackendInfo
 from edge_runtime.kernels.patches import gather, pack_bitmap, patch_count, scatter, unpack_bitmap
+from edge_runtime.kernels.sampling import PATTERNS, Pattern, sample
 from edge_runtime.kernels.selection import select_random, select_sum, select_threshold, select_top_k
 
 __all__ = [
+    "PATTERNS",
     "BackendInfo",
     "CumulativeSum",
     "Decision",
@@ -26,6 +28,7 @@ __all__ = [
     "FeatureStep",
     "Gate",
     "Geometry",
+    "Pattern",
     "Threshold",
     "TopK",
     "Uncertainty",
@@ -40,6 +43,7 @@ __all__ = [
     "rans_encode",
     "resize",
     "rollout",
+    "sample",
     "scatter",
     "select_random",
     "select_sum",

@@ -141,6 +141,9 @@ class Backend(Protocol):
     def select_random(self, count: int, k: int, seed: int, out: U16) -> int:
         """The number k; out u16[count] starts with the indices."""
 
+    def sample_grid(self, rows: int, columns: int, k: int, seed: int, jittered: bool, out: U16) -> int:
+        """The number k; out u16[rows · columns] starts with the indices."""
+
     def select_top_k(self, scores: F32, k: int, out: U16) -> int:
         """The number kept, or BAD_SCORES; out u16[n] starts with the indices."""
 

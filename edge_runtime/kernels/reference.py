@@ -15,6 +15,7 @@ from edge_runtime.kernels import reference_rans
 from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
 from edge_runtime.kernels.reference_features import FeatureCoder
+from edge_runtime.kernels.reference_sampling import grid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,6 +131,12 @@ def _keep(order: NDArray[np.int64], out: U16) -> int:
 
 def _descending(scores: F32) -> NDArray[np.int64]:
     return np.argsort(-scores, kind="stable")
+
+
+def sample_grid(rows: int, columns: int, k: int, seed: int, jittered: bool, out: U16) -> int:
+    """The k patches with the lowest ranks of a quadtree."""
+    out[:k] = np.sort(np.argsort(grid_ranks(rows, columns, seed, jittered))[:k])
+    return k
 
 
 def select_top_k(scores: F32, k: int, out: U16) -> int:

@@ -19,6 +19,7 @@ RECIPES = {
     "edge-vit": "the device's ViT on an EfficientNet-Lite stem, whose attention chooses patches",
     "server-vit": "the server's ViT, which takes any subset of patches",
     "patch-tolerant": "EfficientNet-Lite0, or one's own network, taught to miss patches",
+    "recovery": "the masked autoencoder, which recovers the patches that were not sent",
     "relu-resnet": "a residual network with ReLUs, to be cut in two",
 }
 
@@ -93,6 +94,10 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         from exporters.training.relu_resnet import ReluResnet
 
         return ReluResnet(len(IMAGENET_INDICES), **epochs)
+    if options.name == "recovery":
+        from exporters.training.recovery import Recovery
+
+        return Recovery(**epochs)
     from exporters.training.patch_tolerant import PatchTolerant
 
     network = own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
