@@ -6,9 +6,11 @@
     ├── ModelError         a model cannot be loaded or run by the runtime that was asked for
     ├── PayloadError       payload bytes that do not decode
     ├── PhotoError         a photo or a data set cannot be read
+    ├── Unmeetable         no way of asking meets the deadline
     └── LinkError          the server gave no answer
         ├── LinkLost           refused, cut, or silent past the deadline
         └── ServerRefused      the server answered, but with a refusal that a retry would not change
+            └── SessionForgotten   the server knows nothing of the first round any more
 
 A message is one line: the thing, its value, and what to do about it.
 """
@@ -40,6 +42,10 @@ class PhotoError(EdgeRuntimeError):
     """A photo or a data set cannot be read."""
 
 
+class Unmeetable(EdgeRuntimeError):  # noqa: N818 - a state of the link, for which nobody is to blame
+    """No plan meets the deadline; the message says what is left and what the smallest needs."""
+
+
 class LinkError(EdgeRuntimeError):
     """The server gave no answer; a system may still return the device's own."""
 
@@ -50,3 +56,7 @@ class LinkLost(LinkError):  # noqa: N818 - an event, thrown into a system's gene
 
 class ServerRefused(LinkError):  # noqa: N818
     """The server answered with a refusal that sending the same request again would not change."""
+
+
+class SessionForgotten(ServerRefused):
+    """The server has forgotten the first round, or never knew it; sending everything at once still gives the answer."""

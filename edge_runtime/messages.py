@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PayloadKind = Literal["image", "patches", "features"]
-DecidedBy = Literal["edge", "server", "edge-fallback"]
+PayloadKind = Literal["image", "patches", "features", "samples", "requested"]
+DecidedBy = Literal["edge", "server", "edge-fallback", "best-effort"]
+
+SESSION_BYTES = 16
+# Patches are numbered in 16 bits.
+MAX_PATCHES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Frame:
 class Payload:
     """The bytes that carry a picture's information; their format has a page in ``docs/formats/``.
 
-    ``features`` are a feature map of one cut, so their request names the model behind it.
+    ``features`` are a feature map of one cut, so their request names the model behind it. ``requested`` are patches
+    that a reply's ``ask`` named, so only the server that asked can read them.
     """
 
     kind: PayloadKind
@@ -45,23 +50,57 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondRound:
+    """What a first request allows: ask for ``patches`` more when the confidence of its answer is ``below`` this.
+
+    Confidence is the largest probability. Raises ArgumentError for fewer patches than one, and for a probability
+    outside 0..1.
+    """
+
+    patches: int
+    below: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.patches <= MAX_PATCHES:
+            raise ArgumentError(f"patches: {self.patches} in a second round, give 1..{MAX_PATCHES}")
+        if not 0 <= self.below <= 1:
+            raise ArgumentError(f"below: {self.below} is no probability, give 0..1")
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What a system asks of the server: one or more frames of one payload kind, all answered by one model.
 
-    ``frame_id`` is the first frame's. An empty ``model`` means the bundle's default server model. Raises ArgumentError
-    for no payloads and for payloads of several kinds.
+    ``frame_id`` is the first frame's. An empty ``model`` means the bundle's default server model. With ``second`` the
+    reply may ask for more patches of the frame, of which there is one then. Raises ArgumentError for no payloads, for
+    payloads of several kinds, and for a second round of several frames.
     """
 
     system: str
     frame_id: int
     payloads: tuple[Payload, ...]
     model: str = ""
+    second: SecondRound | None = None
 
     def __post_init__(self) -> None:
         kinds = sorted({payload.kind for payload in self.payloads})
         if len(kinds) != 1:
             found = ", ".join(kinds) or "none"
             raise ArgumentError(f"payloads: {found} in one request, give one or more payloads of one kind")
+        if self.second and len(self.payloads) > 1:
+            raise ArgumentError(f"second: a round of {len(self.payloads)} frames, ask about one frame at a time")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the server wants to see before it is sure: uint16 ``indices [k]``, ascending, counted row by row.
+
+    ``session`` is 16 bytes by which it knows again what it has seen; it may forget. The indices are as hostile as the
+    rest of a reply: whoever knows the frame's grid checks them.
+    """
+
+    session: bytes
+    indices: NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +109,24 @@ class Reply:
 
     ``timings_ms`` has the keys ``decode`` (of all frames), ``queue`` (waiting for the model) and ``compute``, in
     milliseconds; ``queue_length`` counts the requests that waited for the same model when this one was answered.
+    ``ask`` is there when the server is not sure and the request allows a second round.
     """
 
     probabilities: NDArray[np.float32]
     model: str
     timings_ms: Mapping[str, float]
     queue_length: int = 0
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one frame: who decided, and why.
 
-    ``edge-fallback`` marks the device's own answer, given because the server did not answer in time; ``note`` then
-    says what happened. ``patches_sent`` counts patches (0 when nothing was sent), ``payload_bytes`` the payload alone.
-    ``timings_ms`` are the stages of all the frames that were answered together, in milliseconds.
+    ``edge-fallback`` marks the device's own answer, given because the server did not answer in time, ``best-effort``
+    the server's first answer, given because the second round that it asked for did not happen; ``note`` then says why.
+    ``rounds`` is 2 when a second round was answered. ``patches_sent`` counts patches (0 when nothing was sent),
+    ``payload_bytes`` the payloads alone. ``timings_ms`` are the stages of all the frames that were answered together, in milliseconds.
     """
 
     probabilities: NDArray[np.float32]
@@ -94,4 +136,5 @@ class Answer:
     patches_sent: int = 0
     payload_bytes: int = 0
     note: str = ""
+    rounds: int = 1
     timings_ms: Mapping[str, float] = field(default_factory=dict)

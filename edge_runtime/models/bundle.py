@@ -25,7 +25,17 @@ MANIFEST = "bundle.toml"
 Role = Literal["edge", "server"]
 Runtime = Literal["onnxruntime", "litert", "tflite-runtime"]
 Precision = Literal["fp32", "fp16", "int8"]
-Kind = Literal["vit-attention", "vit-tokens", "cnn-filled", "cnn-whole", "cnn-prefix", "cnn-suffix"]
+Kind = Literal[
+    "vit-attention",
+    "vit-tokens",
+    "vit-states",
+    "vit-update",
+    "mae-recovery",
+    "cnn-filled",
+    "cnn-whole",
+    "cnn-prefix",
+    "cnn-suffix",
+]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Triple = tuple[float, float, float]
 
@@ -108,7 +118,9 @@ class ModelSpec(_Table, frozen=True):
     ``[1, heads, tokens]``, or every matrix ``[1, layers, heads, tokens, tokens]``); ``vit-tokens`` maps ``patches``
     and ``positions`` to ``logits``; ``cnn-filled`` maps ``image``, missing patches filled with ``mean``, to ``logits``;
     ``cnn-whole``, the device's, maps ``image`` to ``logits``; ``cnn-prefix`` maps ``image`` to ``features``, which
-    ``cnn-suffix`` maps to ``logits``.
+    ``cnn-suffix`` maps to ``logits``. ``mae-recovery`` maps ``patches`` and ``positions`` to all patches,
+    ``recovered``; ``vit-states`` maps ``image`` to ``logits``, ``attention`` (as above) and ``states``, with which
+    ``vit-update`` maps a changed ``image`` and the ``positions`` that changed to new ``logits``.
     """
 
     name: str
@@ -135,11 +147,27 @@ class SplitSpec(_Table, frozen=True):
     tables: StoredFile
 
 
+class RoundsSpec(_Table, frozen=True):
+    """Two rounds of questions about one frame: three server models, and how the device samples in the first round.
+
+    ``recovery`` fills in what was not sent, ``classifier`` looks at the result, ``update`` looks again after the second
+    round. ``tables`` are what calibration measured: the device plans by them, the server takes its temperatures from
+    them. What the server asks for is its attention times 1 + ``uncertainty_weight`` × the recovery's uncertainty.
+    """
+
+    classifier: str
+    recovery: str
+    update: str
+    pattern: Literal["random", "grid", "jittered-grid"]
+    tables: StoredFile | None = None
+    uncertainty_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
 class Manifest(_Table, frozen=True):
     """The whole of ``bundle.toml``. ``class_folders`` names, in class order, the folders of labelled data sets.
 
-    ``default_split`` is a cut's name; a bundle without ``splits`` has none. ``policy`` is what the device's scheduler
-    learned, an ONNX file.
+    ``default_edge_model`` is empty where the device has no model. ``default_split`` is a cut's name; a bundle without
+    ``splits`` has none. ``policy`` is what the device's scheduler learned, an ONNX file.
     """
 
     format: int
@@ -157,6 +185,7 @@ class Manifest(_Table, frozen=True):
     splits: tuple[SplitSpec, ...] = ()
     default_split: str = ""
     policy: StoredFile | None = None
+    rounds: RoundsSpec | None = None
 
 
 def toml_table(manifest: Manifest) -> dict[str, Any]:
@@ -186,8 +215,10 @@ def manifest_hash(manifest: Manifest) -> str:
 
 
 def files_of(manifest: Manifest, roles: Collection[Role] = ("edge", "server")) -> dict[str, ModelFile | StoredFile]:
-    """Files by path that ``roles`` need: their models', the tables of every cut for both, the policy for the edge."""
+    """Files by path that ``roles`` need: their models', the tables of cuts and rounds for both, the edge's policy."""
     files: list[ModelFile | StoredFile] = [split.tables for split in manifest.splits]
+    if manifest.rounds and manifest.rounds.tables:
+        files.append(manifest.rounds.tables)
     if manifest.policy and "edge" in roles:
         files.append(manifest.policy)
     for model in manifest.models:
@@ -275,13 +306,15 @@ def _check(path: Path, manifest: Manifest) -> None:
     if manifest.hash != manifest_hash(manifest):
         raise BundleError(f"{path}: its hash does not match its contents; write it with `edge-export bundle`")
     names = {(model.role, model.name) for model in manifest.models}
+    has_edge = any(model.role == "edge" for model in manifest.models)
     for role, name in (("edge", manifest.default_edge_model), ("server", manifest.default_server_model)):
-        if (role, name) not in names:
+        if (role, name) not in names and (name or role == "server" or has_edge):
             raise BundleError(f"{path}: default_{role}_model {name!r} is not among its models")
     for name in files_of(manifest):
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
             raise BundleError(f"{path}: {name!r} is not a plain file name")
     _check_splits(path, manifest)
+    _check_rounds(path, manifest)
 
 
 def _check_splits(path: Path, manifest: Manifest) -> None:
@@ -296,3 +329,14 @@ def _check_splits(path: Path, manifest: Manifest) -> None:
         raise BundleError(f"{path}: two cuts have the same name, of {', '.join(cuts)}")
     if manifest.default_split not in (cuts or [""]):
         raise BundleError(f"{path}: default_split {manifest.default_split!r} is not among its cuts")
+
+
+def _check_rounds(path: Path, manifest: Manifest) -> None:
+    if manifest.rounds is None:
+        return
+    kinds = {model.name: model.kind for model in manifest.models if model.role == "server"}
+    wanted = {"classifier": "vit-states", "recovery": "mae-recovery", "update": "vit-update"}
+    for part, kind in wanted.items():
+        name = getattr(manifest.rounds, part)
+        if kinds.get(name) != kind:
+            raise BundleError(f"{path}: rounds.{part} {name!r} is not among its {kind} server models")

@@ -52,7 +52,7 @@ class EdgeRuntimeServicer(object):
     def Infer(self, request, context):
         """Answers all frames of a request, or none. Statuses: INVALID_ARGUMENT (payloads or model), FAILED_PRECONDITION
         (another bundle), DEADLINE_EXCEEDED (too late to compute), RESOURCE_EXHAUSTED (too many requests, or one that is
-        too large).
+        too large), NOT_FOUND (a second round whose first is forgotten).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

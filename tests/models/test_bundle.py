@@ -12,7 +12,7 @@ import tomli_w
 
 from edge_runtime.errors import BundleError
 from edge_runtime.models import Bundle
-from edge_runtime.models.bundle import Manifest, SplitSpec, StoredFile, files_of, manifest_hash, toml_table
+from edge_runtime.models.bundle import Manifest, RoundsSpec, SplitSpec, StoredFile, files_of, manifest_hash, toml_table
 
 
 @pytest.fixture
@@ -134,6 +134,49 @@ def test_a_cut_is_found_by_name_or_default(copy: Path) -> None:
     assert bundle.split() == bundle.split("middle")
     with pytest.raises(BundleError, match="no cut named 'end'; it has middle"):
         bundle.split("end")
+
+
+@pytest.mark.parametrize("part", ["classifier", "recovery", "update"])
+def test_rounds_that_do_not_hold_together_are_named(copy: Path, part: str) -> None:
+    """Each of the three models must be there, with the right kind."""
+    manifest = rounds_manifest(Bundle.load(copy).manifest)
+    spoiled = msgspec.structs.replace(manifest.rounds, **{part: "vit-tokens"})
+    write(copy, msgspec.structs.replace(manifest, rounds=spoiled))
+    with pytest.raises(BundleError, match=rf"rounds.{part} 'vit-tokens' is not among its \S+ server models"):
+        Bundle.load(copy)
+
+
+def test_tables_of_rounds_belong_to_both_halves_and_to_the_hash(zoo: Bundle) -> None:
+    """Device and server must judge confidence by the same calibration."""
+    manifest = rounds_manifest(zoo.manifest)
+    tables = StoredFile("rounds.json", "0" * 64, 1)
+    calibrated = msgspec.structs.replace(manifest, rounds=msgspec.structs.replace(manifest.rounds, tables=tables))
+    assert [files_of(calibrated, [role])["rounds.json"] for role in ("edge", "server")] == [tables] * 2
+    assert manifest_hash(calibrated) != manifest_hash(manifest)
+
+
+def test_a_device_may_have_no_model(copy: Path) -> None:
+    """The default's name is empty then, and asking for an edge model says that there is none."""
+    manifest = rounds_manifest(Bundle.load(copy).manifest)
+    servers = tuple(model for model in manifest.models if model.role == "server")
+    write(copy, msgspec.structs.replace(manifest, models=servers, default_edge_model=""))
+    with pytest.raises(BundleError, match="no edge model named ''; it has none"):
+        Bundle.load(copy).model("edge")
+
+
+def test_a_device_with_models_has_a_default(copy: Path) -> None:
+    """An empty name is no way out where there is a model to name."""
+    write(copy, msgspec.structs.replace(Bundle.load(copy).manifest, default_edge_model=""))
+    with pytest.raises(BundleError, match="default_edge_model '' is not among its models"):
+        Bundle.load(copy)
+
+
+def rounds_manifest(manifest: Manifest) -> Manifest:
+    """The zoo's manifest with the three models of two rounds, which have the files of other models."""
+    kinds = {"vit": "vit-states", "mae": "mae-recovery", "vit-again": "vit-update"}
+    models = tuple(msgspec.structs.replace(manifest.models[-1], name=name, kind=kind) for name, kind in kinds.items())
+    rounds = RoundsSpec(classifier="vit", recovery="mae", update="vit-again", pattern="jittered-grid")
+    return msgspec.structs.replace(manifest, models=(*manifest.models, *models), rounds=rounds)
 
 
 def split_manifest(manifest: Manifest) -> Manifest:
