@@ -200,6 +200,8 @@ def kernel_calls() -> dict[str, Callable[[], Any]]:
         "class_attention 3×197": lambda: kernels.class_attention(frame.attention),
         "rollout 12×3×197×197": lambda: kernels.rollout(layers),
         "select_random 98 of 196": lambda: kernels.select_random(196, 98, 1),
+        "sample 49 of 14×14, grid": lambda: kernels.sample("grid", (14, 14), 49, 1),
+        "sample 49 of 14×14, jittered": lambda: kernels.sample("jittered-grid", (14, 14), 49, 1),
         "select_top_k 64 of 196": lambda: kernels.select_top_k(scores, 64),
         "select_threshold of 196": lambda: kernels.select_threshold(scores, 0.002),
         "select_sum of 196": lambda: kernels.select_sum(scores, DELTA),

@@ -11,8 +11,8 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (
-    "attention", "dct", "dispatch", "entropy", "features", "gate", "image", "patches", "rans", "selection",
-    "x86/avx2", "x86/avx2_features", "x86/avx512", "x86/avx512_features",
+    "attention", "dct", "dispatch", "entropy", "features", "gate", "image", "patches", "rans", "sampling",
+    "selection", "x86/avx2", "x86/avx2_features", "x86/avx512", "x86/avx512_features",
 )  # fmt: skip
 # Contraction would change bits on CPUs with fused multiply-add. -O3 for its vectoriser, which reorders no floats.
 # Functions that take wide vectors are all inlined: how other compilers would pass them does not matter.

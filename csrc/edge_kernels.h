@@ -150,6 +150,11 @@ int32_t edge_select_top_k(const float *scores, size_t count, size_t k, uint16_t 
 int32_t edge_select_threshold(const float *scores, size_t count, double delta, uint16_t *out);
 int32_t edge_select_sum(const float *scores, size_t count, double delta, int32_t include_crossing, uint16_t *out);
 
+/* sampling.c: the k of rows * columns patches with the lowest ranks of a quadtree that the seed shuffles, level by
+ * level or, if jittered, cell by cell; ascending indices into out [rows * columns], return k. EDGE_BAD_SIZE unless
+ * rows and columns are 1..256 and k fits. */
+int32_t edge_sample_grid(size_t rows, size_t columns, size_t k, uint32_t seed, int32_t jittered, uint16_t *out);
+
 /* entropy.c: both return the label, the lowest of the best classes. */
 int32_t edge_uncertainty(const float *logits, size_t classes, struct edge_uncertainty *out);
 int32_t edge_softmax(const float *logits, size_t classes, float *out);

@@ -5,6 +5,7 @@
  * bucket, bisection over the remaining bits finds the score.
  */
 #include "edge_kernels.h"
+#include "random.h"
 
 #include <string.h>
 
@@ -152,22 +153,15 @@ int32_t edge_select_sum(const float *scores, size_t count, double delta, int32_t
     return keep(scores, count, find_cut(scores, count, BY_SCORE, histogram, target, include_crossing, out), out);
 }
 
-/* Knuth's selection sampling: ascending without a sort, and without memory. The generator adds a constant and
- * mixes the bits; a multiplication scales its 32 bits to what is left. */
+/* Knuth's selection sampling: ascending without a sort, and without memory. A multiplication scales the 32 random
+ * bits to what is left. */
 int32_t edge_select_random(size_t count, size_t k, uint32_t seed, uint16_t *out)
 {
     if (k > count)
         return EDGE_BAD_SIZE;
     size_t kept = 0;
-    for (size_t i = 0; i < count && kept < k; i++) {
-        seed += 0x9E3779B9u;
-        uint32_t z = seed ^ (seed >> 16);
-        z *= 0x21F0AAADu;
-        z ^= z >> 15;
-        z *= 0x735A2D97u;
-        z ^= z >> 15;
-        if (((uint64_t)z * (count - i)) >> 32 < k - kept)
+    for (size_t i = 0; i < count && kept < k; i++)
+        if (((uint64_t)edge_splitmix32(seed, (uint32_t)i + 1) * (count - i)) >> 32 < k - kept)
             out[kept++] = (uint16_t)i;
-    }
     return (int32_t)kept;
 }

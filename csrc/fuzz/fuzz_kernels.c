@@ -48,6 +48,21 @@ static uint64_t fuzz_attention(uint64_t checksum)
     return checksum;
 }
 
+/* One time in eight sizes that are refused. */
+static uint64_t fuzz_sampling(uint64_t checksum)
+{
+    size_t rows = random_size(1, 24), columns = random_size(1, 24);
+    if (random_bits() % 16 == 0)
+        rows = random_size(0, 257);
+    size_t count = rows * columns, k = random_size(0, random_bits() % 16 ? count : count + 1);
+    uint16_t *out = allocate(count * sizeof *out);
+    for (int jittered = 0; jittered < 2; jittered++) {
+        int32_t kept = edge_sample_grid(rows, columns, k, random_bits(), jittered, out);
+        checksum = mix_result(checksum, kept, out, kept < 0 ? 0 : (size_t)kept * sizeof *out);
+    }
+    return checksum;
+}
+
 static uint64_t fuzz_selection(uint64_t checksum)
 {
     size_t count = random_size(1, 700), k = random_size(1, count);
@@ -149,7 +164,8 @@ int main(int argc, char **argv)
         uint64_t (*fuzz)(uint64_t);
     } families[] = {
         {"attention", fuzz_attention}, {"entropy", fuzz_entropy}, {"gate", fuzz_gate},
-        {"image", fuzz_image},         {"patches", fuzz_patches}, {"selection", fuzz_selection},
+        {"image", fuzz_image},         {"patches", fuzz_patches}, {"sampling", fuzz_sampling},
+        {"selection", fuzz_selection},
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         printf("%-10s %016" PRIx64 "\n", families[f].name, fuzz_rounds(argv, families[f].fuzz));

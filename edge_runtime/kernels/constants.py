@@ -6,7 +6,7 @@ import math
 
 KERNELS = (
     "resample_horizontal", "resample_vertical", "normalise", "class_attention", "rollout", "select_random",
-    "select_top_k", "select_threshold", "select_sum", "uncertainty", "softmax", "gather", "scatter",
+    "sample_grid", "select_top_k", "select_threshold", "select_sum", "uncertainty", "softmax", "gather", "scatter",
     "pack_bitmap", "unpack_bitmap", "gate", "feature_transform", "feature_encode", "feature_decode", "rans_encode",
     "rans_decode",
 )  # fmt: skip

@@ -135,21 +135,47 @@ def rollout(attention: F32, out: F32) -> int:
 
 
 @compiled
+def _splitmix32(seed: int, n: int) -> Any:
+    """The n-th number of a seed, as a 64-bit integer: 32-bit ones Numba would turn into floats."""
+    mask = np.uint64(0xFFFFFFFF)
+    z = (np.uint64(seed) + np.uint64(n) * np.uint64(0x9E3779B9)) & mask
+    z ^= z >> np.uint64(16)
+    z = (z * np.uint64(0x21F0AAAD)) & mask
+    z ^= z >> np.uint64(15)
+    z = (z * np.uint64(0x735A2D97)) & mask
+    return np.int64(z ^ z >> np.uint64(15))
+
+
+@compiled
 def select_random(count: int, k: int, seed: int, out: U16) -> int:
     """See `interface.Backend`."""
     kept = 0
-    state, mask = np.uint64(seed), np.uint64(0xFFFFFFFF)
     for index in range(count):
-        state = (state + np.uint64(0x9E3779B9)) & mask
-        z = state ^ (state >> np.uint64(16))
-        z = (z * np.uint64(0x21F0AAAD)) & mask
-        z ^= z >> np.uint64(15)
-        z = (z * np.uint64(0x735A2D97)) & mask
-        z ^= z >> np.uint64(15)
-        if np.int64((z * np.uint64(count - index)) >> np.uint64(32)) < k - kept:
+        if (_splitmix32(seed, index + 1) * (count - index)) >> 32 < k - kept:
             out[kept] = index
             kept += 1
     return kept
+
+
+@compiled
+def sample_grid(rows: int, columns: int, k: int, seed: int, jittered: bool, out: U16) -> int:
+    """See `interface.Backend`."""
+    levels = 0
+    while 1 << levels < max(rows, columns):
+        levels += 1
+    out[:] = 0
+    marked, rank = 0, 0
+    while marked < k:
+        y, x, digits = 0, 0, rank
+        for level in range(levels - 1, -1, -1):
+            cell = y << 8 | x if jittered else 0
+            child = (digits & 3) ^ _splitmix32(seed, level << 16 | cell) >> 30
+            y, x, digits = y << 1 | child & 1, x << 1 | (child ^ child >> 1) & 1, digits >> 2
+        if y < rows and x < columns:
+            out[y * columns + x] = 1
+            marked += 1
+        rank += 1
+    return _keep(np.flatnonzero(out), out)
 
 
 @compiled

@@ -112,6 +112,11 @@ def select_random(count: int, k: int, seed: int, out: U16) -> int:
     return int(lib.edge_select_random(count, k, seed, _u16(out)))
 
 
+def sample_grid(rows: int, columns: int, k: int, seed: int, jittered: bool, out: U16) -> int:
+    """See `interface.Backend`."""
+    return int(lib.edge_sample_grid(rows, columns, k, seed, jittered, _u16(out)))
+
+
 def select_top_k(scores: F32, k: int, out: U16) -> int:
     """See `interface.Backend`."""
     return int(lib.edge_select_top_k(_f32(scores), len(scores), k, _u16(out)))

@@ -15,7 +15,7 @@ from edge_runtime.kernels import reference_rans
 from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
 from edge_runtime.kernels.reference_features import FeatureCoder
-from edge_runtime.kernels.reference_sampling import grid_ranks
+from edge_runtime.kernels.reference_sampling import grid_ranks, splitmix32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,17 +107,16 @@ def rollout(attention: F32, out: F32) -> int:
 def select_random(count: int, k: int, seed: int, out: U16) -> int:
     """See `interface.Backend`."""
     kept = 0
-    for index in range(count):
-        seed = (seed + 0x9E3779B9) & 0xFFFFFFFF
-        z = seed ^ (seed >> 16)
-        z = (z * 0x21F0AAAD) & 0xFFFFFFFF
-        z ^= z >> 15
-        z = (z * 0x735A2D97) & 0xFFFFFFFF
-        z ^= z >> 15
-        if (z * (count - index)) >> 32 < k - kept:
+    for index, bits in enumerate(splitmix32(seed, np.arange(1, count + 1)).tolist()):
+        if (bits * (count - index)) >> 32 < k - kept:
             out[kept] = index
             kept += 1
     return kept
+
+
+def sample_grid(rows: int, columns: int, k: int, seed: int, jittered: bool, out: U16) -> int:
+    """See `interface.Backend`."""
+    return _keep(np.argsort(grid_ranks(rows, columns, seed, jittered))[:k], out)
 
 
 def _valid(scores: F32) -> bool:
@@ -131,12 +130,6 @@ def _keep(order: NDArray[np.int64], out: U16) -> int:
 
 def _descending(scores: F32) -> NDArray[np.int64]:
     return np.argsort(-scores, kind="stable")
-
-
-def sample_grid(rows: int, columns: int, k: int, seed: int, jittered: bool, out: U16) -> int:
-    """The k patches with the lowest ranks of a quadtree."""
-    out[:k] = np.sort(np.argsort(grid_ranks(rows, columns, seed, jittered))[:k])
-    return k
 
 
 def select_top_k(scores: F32, k: int, out: U16) -> int:

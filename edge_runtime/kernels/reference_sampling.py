@@ -1,4 +1,4 @@
-"""Sampling without a model, in NumPy: the specification of `edge_sample` in array terms.
+"""Sampling without a model, in NumPy: the specification of `edge_sample_grid` in array terms.
 
 Random sampling is `select_random`'s. The two grids walk one quadtree over the patches, padded to a square whose side
 is a power of two. A patch's rank has one base-4 digit a level, that of the finest level first, so that the k lowest
@@ -12,25 +12,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-U32 = NDArray[np.uint32]
+I64 = NDArray[np.int64]
 
 
-def grid_ranks(rows: int, columns: int, seed: int, jittered: bool) -> U32:
-    """Each patch's rank, uint32 ``[rows · columns]``, counted row by row; all differ."""
-    y, x = np.divmod(np.arange(rows * columns, dtype=np.uint32), np.uint32(columns))
-    ranks = np.zeros(rows * columns, np.uint32)
+def grid_ranks(rows: int, columns: int, seed: int, jittered: bool) -> I64:
+    """Each patch's rank, int64 ``[rows · columns]``, counted row by row; all differ."""
+    y, x = np.divmod(np.arange(rows * columns), columns)
+    ranks = np.zeros(rows * columns, np.int64)
     for level in range((max(rows, columns) - 1).bit_length()):
         child_x, child_y = x >> level & 1, y >> level & 1
-        cell = (y >> level + 1) << 8 | x >> level + 1
-        key = np.uint32(level << 16) | (cell if jittered else np.zeros_like(cell))
-        digit = ((child_x ^ child_y) << 1 | child_y) ^ _mix(np.uint32(seed) + key * np.uint32(0x9E3779B9)) >> 30
-        ranks = ranks << 2 | digit
+        cell = ((y >> level + 1) << 8 | x >> level + 1) * jittered
+        random = splitmix32(seed, level << 16 | cell)
+        ranks = ranks << 2 | ((child_x ^ child_y) << 1 | child_y) ^ random >> 30
     return ranks
 
 
-def _mix(z: U32) -> U32:
-    z = z ^ z >> 16
-    z = z * np.uint32(0x21F0AAAD)
-    z ^= z >> 15
-    z = z * np.uint32(0x735A2D97)
-    return z ^ z >> 15
+def splitmix32(seed: int, n: I64) -> I64:
+    """The n-th numbers of a seed, 0..2^32 - 1: a counter in steps of the golden ratio, its bits mixed."""
+    z = np.uint32(seed) + n.astype(np.uint32) * np.uint32(0x9E3779B9)
+    z ^= z >> np.uint32(16)
+    z *= np.uint32(0x21F0AAAD)
+    z ^= z >> np.uint32(15)
+    z *= np.uint32(0x735A2D97)
+    return (z ^ z >> np.uint32(15)).astype(np.int64)
