@@ -5,7 +5,7 @@ DEMO := .venv-demo
 PHOTOS ?=
 BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-bps clean
+.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -50,6 +50,10 @@ bench-stages:
 		csrc/bench/*.c -lm -o build/bench_features
 	build/bench_features > build/stages.json
 	mv build/stages.json benchmarks/results/stages.json
+
+# Sampling on an emulated ARM core: equal to NumPy for 10,000 seeds, and its instructions counted.
+bench-arm: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/arm_sampling.py --json benchmarks/results/arm_sampling.json
 
 # Replaces the parts named (all of them without PARTS) in the results; `real` and `validation` need PHOTOS.
 bench-bps: $(DEV)/installed

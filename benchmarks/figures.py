@@ -89,7 +89,7 @@ def documents() -> dict[Path, list[str]]:
             table(STEP_HEAD, step_rows()),
             table(OVERLOAD_HEAD, overload_rows()),
         ],
-        ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows())],
+        ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows()), table(SAMPLING_HEAD, sampling_rows())],
         ROOT / "docs" / "performance.md": [table(*stage_table()), table(SHARE_HEAD, share_rows())],
         ROOT / "zoo" / "README.md": [table(ZOO_HEAD, zoo_rows())],
     }
@@ -223,6 +223,17 @@ def fused_rows() -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+SAMPLING_HEAD = ("pattern", "patches of 196", "instructions to sample", "to gather")
+
+
+def sampling_rows() -> list[tuple[str, ...]]:
+    """One row per pattern and number of patches."""
+    return [
+        (f"`{case['pattern']}`", str(case["patches"]), f"{case['sample']:,}", f"{case['gather']:,}")
+        for case in read("arm_sampling.json")["cases"]
+    ]
 
 
 TYPICAL = [40, 28, 28], "many"
