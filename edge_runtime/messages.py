@@ -126,7 +126,8 @@ class Answer:
     ``edge-fallback`` marks the device's own answer, given because the server did not answer in time, ``best-effort``
     the server's first answer, given because the second round that it asked for did not happen; ``note`` then says why.
     ``rounds`` is 2 when a second round was answered. ``patches_sent`` counts patches (0 when nothing was sent),
-    ``payload_bytes`` the payloads alone. ``timings_ms`` are the stages of all the frames that were answered together, in milliseconds.
+    ``payload_bytes`` the payloads alone. ``timings_ms`` are the stages of all the frames that were answered together,
+    in milliseconds.
     """
 
     probabilities: NDArray[np.float32]

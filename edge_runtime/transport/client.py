@@ -12,8 +12,8 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from edge_runtime.errors import ArgumentError, LinkError, LinkLost, ServerRefused
-from edge_runtime.messages import Reply
+from edge_runtime.errors import ArgumentError, LinkError, LinkLost, ServerRefused, SessionForgotten
+from edge_runtime.messages import MAX_PATCHES, SESSION_BYTES, Ask, Reply
 from edge_runtime.transport import edge_runtime_pb2 as pb
 from edge_runtime.transport.breaker import Breaker
 from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeStub
@@ -30,6 +30,7 @@ HEALTH_CHECK = health_pb2.HealthCheckRequest(service=SERVICE)
 PROBE_TIMEOUT_S = 1.0
 # A reply is some probabilities and names: anything larger does not come from our server.
 MAX_REPLY_BYTES = 1 << 20
+MAX_BITMAP_BYTES = MAX_PATCHES // 8
 
 OPTIONS = (
     ("grpc.enable_http_proxy", 0),
@@ -99,7 +100,7 @@ class Client:
         """Send a request and wait up to ``timeout_s`` seconds (infinity: without limit) for its reply.
 
         Raises LinkLost when there was none, at once while the breaker is open, and ServerRefused when the server said
-        no for good or its reply does not fit the request.
+        no for good or its reply does not fit the request; SessionForgotten when it knows no first round of the request.
         """
         outcomes: SimpleQueue[Reply | LinkError] = SimpleQueue()
         self.start(request, timeout_s, outcomes.put)
@@ -125,11 +126,11 @@ class Client:
             frame_id=request.frame_id,
             bundle_hash=self._bundle_hash,
             model=request.model,
+            second_round=_second_round(request),
             payloads=[pb.Payload(**{payload.kind: payload.data}) for payload in request.payloads],
         )
-        frames = len(request.payloads)
         answer = self._stub.Infer.future(message, timeout=_limit(timeout_s))
-        answer.add_done_callback(lambda answer: done(self._outcome(answer, frames)))
+        answer.add_done_callback(lambda answer: done(self._outcome(answer, request)))
 
     @property
     def reachable(self) -> bool:
@@ -195,19 +196,20 @@ class Client:
             return LinkLost(f"{self.address}: no time left to ask ({timeout_s:.3f} s)")
         return None
 
-    def _outcome(self, answer: grpc.Future, frames: int) -> Reply | LinkError:
+    def _outcome(self, answer: grpc.Future, request: Request) -> Reply | LinkError:
         if answer.code() is not grpc.StatusCode.OK:
             return self._lost_or_refused(answer)
         self.breaker.succeeded()
         reply = answer.result()
-        found = len(reply.probabilities)
-        if found == 0 or found % frames:
-            return ServerRefused(f"{self.address}: reply: {found} probabilities are no {frames} rows of equal length")
+        misfit = _misfit(reply, request)
+        if misfit:
+            return ServerRefused(f"{self.address}: reply: {misfit}")
         return Reply(
-            probabilities=np.array(reply.probabilities, np.float32).reshape(frames, -1),
+            probabilities=np.array(reply.probabilities, np.float32).reshape(len(request.payloads), -1),
             model=reply.model,
             timings_ms={stage: getattr(reply.timings_ms, stage) for stage in ("decode", "queue", "compute")},
             queue_length=reply.queue_length,
+            ask=_ask(reply.ask) if reply.HasField("ask") else None,
         )
 
     def _probe(self) -> None:
@@ -232,7 +234,33 @@ class Client:
             return LinkLost(line)
         # A server that refuses is a server that is there.
         self.breaker.succeeded()
-        return ServerRefused(line)
+        return SessionForgotten(line) if status is grpc.StatusCode.NOT_FOUND else ServerRefused(line)
+
+
+def _second_round(request: Request) -> pb.SecondRound | None:
+    second = request.second
+    return pb.SecondRound(below=second.below, patches=second.patches) if second else None
+
+
+def _misfit(reply: pb.InferReply, request: Request) -> str:
+    """What of a reply does not fit its request; empty when all does."""
+    frames, found = len(request.payloads), len(reply.probabilities)
+    if found == 0 or found % frames:
+        return f"{found} probabilities are no {frames} rows of equal length"
+    if not reply.HasField("ask"):
+        return ""
+    if request.second is None:
+        return "asks for patches, which the request did not allow"
+    if len(reply.ask.session) != SESSION_BYTES:
+        return f"session of {len(reply.ask.session)} bytes, expected {SESSION_BYTES}"
+    if len(reply.ask.bitmap) > MAX_BITMAP_BYTES or not any(reply.ask.bitmap):
+        return f"bitmap of {len(reply.ask.bitmap)} bytes, expected 1 to {MAX_BITMAP_BYTES} with a bit set"
+    return ""
+
+
+def _ask(message: pb.Ask) -> Ask:
+    bits = np.unpackbits(np.frombuffer(message.bitmap, np.uint8), bitorder="little")
+    return Ask(message.session, np.flatnonzero(bits).astype(np.uint16))
 
 
 def _limit(timeout_s: float) -> float | None:

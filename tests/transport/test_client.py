@@ -16,8 +16,8 @@ import grpc
 import numpy as np
 import pytest
 
-from edge_runtime.errors import ArgumentError, LinkLost, ServerRefused
-from edge_runtime.messages import Payload, Request
+from edge_runtime.errors import ArgumentError, LinkLost, ServerRefused, SessionForgotten
+from edge_runtime.messages import Payload, Request, SecondRound
 from edge_runtime.transport import Breaker, Client, ClientTls, LinkShape, Shaper
 from edge_runtime.transport import edge_runtime_pb2 as pb
 from edge_runtime.transport.edge_runtime_pb2_grpc import EdgeRuntimeServicer, add_EdgeRuntimeServicer_to_server
@@ -51,12 +51,17 @@ def client(shaper: Shaper, bundle_hash: str) -> Iterator[Client]:
 
 
 @contextmanager
-def stubborn_server(probabilities: list[float]) -> Iterator[str]:
-    """Address of a server that answers every request with the same probabilities."""
+def stubborn_server(
+    reply: pb.InferReply, status: grpc.StatusCode = grpc.StatusCode.OK, seen: list[pb.InferRequest] | None = None
+) -> Iterator[str]:
+    """Address of a server that answers every request alike, and adds the requests to ``seen``."""
 
     class Stubborn(EdgeRuntimeServicer):
-        def Infer(self, request, context):  # noqa: ARG002
-            return pb.InferReply(probabilities=probabilities)
+        def Infer(self, request, context):
+            if seen is not None:
+                seen.append(request)
+            context.set_code(status)
+            return reply
 
     with ThreadPoolExecutor(1) as pool:
         server = grpc.server(pool)
@@ -109,7 +114,7 @@ class TestCall:
         """Probabilities that are no rows of equal length, one a frame, are refused."""
         two = replace(photo_request, payloads=photo_request.payloads * 2)
         with (
-            stubborn_server(probabilities) as address,
+            stubborn_server(pb.InferReply(probabilities=probabilities)) as address,
             Client(address, bundle_hash) as device,
             pytest.raises(ServerRefused, match=rf"reply: {len(probabilities)} probabilities are no 2 rows"),
         ):
@@ -178,6 +183,78 @@ class TestCall:
             device.call(photo_request, 5)
 
             assert 0.12 < time.monotonic() - start < 0.6
+
+
+class TestSecondRound:
+    """What a reply may ask for."""
+
+    def test_is_allowed_and_asked_for(self, bundle_hash, photo_request):
+        """The request says how many at which confidence, the reply which ones."""
+        requests = []
+        ask = pb.Ask(session=bytes(range(16)), bitmap=b"\x81\x00\x02")
+        with (
+            stubborn_server(pb.InferReply(probabilities=[1, 0], ask=ask), seen=requests) as address,
+            Client(address, bundle_hash) as device,
+        ):
+            reply = device.call(replace(photo_request, second=SecondRound(20, 0.75)), 5)
+
+        (seen,) = requests
+        assert (seen.second_round.patches, seen.second_round.below) == (20, 0.75)
+        assert reply.ask.session == bytes(range(16))
+        assert reply.ask.indices.dtype == np.uint16
+        assert reply.ask.indices.tolist() == [0, 7, 17]
+
+    def test_is_not_allowed_unless_said(self, bundle_hash, photo_request):
+        """A request without it has no such field, and its reply asks for nothing."""
+        requests = []
+        with (
+            stubborn_server(pb.InferReply(probabilities=[1, 0]), seen=requests) as address,
+            Client(address, bundle_hash) as device,
+        ):
+            reply = device.call(photo_request, 5)
+
+        assert not requests[0].HasField("second_round")
+        assert reply.ask is None
+
+    def test_unasked(self, bundle_hash, photo_request):
+        """An ask that the request did not allow is refused."""
+        ask = pb.Ask(session=bytes(16), bitmap=b"\x01")
+        with (
+            stubborn_server(pb.InferReply(probabilities=[1, 0], ask=ask)) as address,
+            Client(address, bundle_hash) as device,
+            pytest.raises(ServerRefused, match="reply: asks for patches, which the request did not allow"),
+        ):
+            device.call(photo_request, 5)
+
+    @pytest.mark.parametrize(
+        ("session", "bitmap", "message"),
+        [
+            (b"short", b"\x01", "session of 5 bytes, expected 16"),
+            (bytes(16), b"", "bitmap of 0 bytes, expected 1 to 8192 with a bit set"),
+            (bytes(16), bytes(25), "bitmap of 25 bytes"),
+            (bytes(16), b"\xff" * 8193, "bitmap of 8193 bytes"),
+        ],
+    )
+    def test_hostile(self, bundle_hash, photo_request, session, bitmap, message):
+        """Anything but a session and some patches is refused."""
+        reply = pb.InferReply(probabilities=[1, 0], ask=pb.Ask(session=session, bitmap=bitmap))
+        with (
+            stubborn_server(reply) as address,
+            Client(address, bundle_hash) as device,
+            pytest.raises(ServerRefused, match=f"reply: {message}"),
+        ):
+            device.call(replace(photo_request, second=SecondRound(20, 0.75)), 5)
+
+    def test_forgotten(self, bundle_hash, photo_request):
+        """A server that knows no first round is there: the breaker stays closed."""
+        with (
+            stubborn_server(pb.InferReply(), grpc.StatusCode.NOT_FOUND) as address,
+            Client(address, bundle_hash) as device,
+        ):
+            with pytest.raises(SessionForgotten, match="NOT_FOUND"):
+                device.call(photo_request, 5)
+
+            assert device.breaker.state == "closed"
 
 
 class TestStart:
