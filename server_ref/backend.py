@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from edge_runtime.errors import ArgumentError
 from edge_runtime.transport import Description
 from server_ref.line import Line
-from server_ref.predictors import Predictor, open_predictor
+from server_ref.predictors import open_predictor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_runtime.messages import Reply, Request
     from edge_runtime.models import Bundle
+    from server_ref.predictor import Predictor
 
 MAX_BATCH = 8
 # Frames in one request: what a device sends at a time, and what bounds the memory that a request may ask for.
@@ -75,7 +76,7 @@ class Backend:
         of payload that the model does not take, ArgumentError for an unknown model, TooLate instead of an answer that
         would come after the deadline.
         """
-        return self._line(request.model or self.description.default_model).answer(request.payloads, deadline_s)
+        return self._line(request.model or self.description.default_model).answer(request, deadline_s)
 
     def _line(self, model: str) -> Line:
         try:

@@ -11,21 +11,20 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge_runtime import kernels
-from edge_runtime.errors import ArgumentError, EdgeRuntimeError, ModelError, PayloadError
+from edge_runtime.errors import EdgeRuntimeError, ModelError, PayloadError
 from edge_runtime.messages import Reply
+from server_ref.least_time import LeastTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from edge_runtime.messages import Payload
-    from server_ref.predictors import Inputs, Predictor
+    from edge_runtime.messages import PayloadKind, Request
+    from server_ref.predictor import Outcome, Predictor
 
 
 class TooLate(EdgeRuntimeError):  # noqa: N818 - an event, as LinkLost is on the other side
@@ -33,9 +32,9 @@ class TooLate(EdgeRuntimeError):  # noqa: N818 - an event, as LinkLost is on the
 
 
 class _Computed(NamedTuple):
-    """One request's share of a run: ``logits [frames, classes]``, when the run began and ended."""
+    """One request's share of a run: an outcome a frame, when the run began and ended."""
 
-    logits: NDArray[np.float32]
+    outcomes: Sequence[Outcome]
     started_s: float
     finished_s: float
 
@@ -43,7 +42,7 @@ class _Computed(NamedTuple):
 class _Ticket:
     """A decoded request in the line, one of ``inputs`` a frame. ``taken``: it is part of a run, under way or over."""
 
-    def __init__(self, inputs: Sequence[Inputs], deadline_s: float) -> None:
+    def __init__(self, inputs: Sequence[Any], deadline_s: float) -> None:
         self.inputs = inputs
         self.deadline_s = deadline_s
         self.taken = False
@@ -64,21 +63,21 @@ class Line:
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
         self._running = False
-        # By the frames in a run; what was never run is taken to need no time.
-        self._needed_s: defaultdict[int, float] = defaultdict(float)
+        # By the frames in a run.
+        self._needed: defaultdict[int, LeastTime] = defaultdict(LeastTime)
 
-    def answer(self, payloads: Sequence[Payload], deadline_s: float) -> Reply:
+    def answer(self, request: Request, deadline_s: float) -> Reply:
         """Decode payloads of one kind, wait for the model, compute; raises as ``Backend.answer`` does."""
-        self._check_kind(payloads[0])
+        self._check_kind(request.payloads[0].kind)
         start = time.perf_counter()
-        ticket = _Ticket([self._predictor.decode(payload) for payload in payloads], deadline_s)
+        ticket = _Ticket(self._predictor.decode(request, deadline_s), deadline_s)
         arrived = time.perf_counter()
         run = self._wait_for_turn(ticket)
         if run:
             self._compute(run)
-        logits, started, finished = ticket.computed.result()
+        outcomes, started, finished = ticket.computed.result()
         return Reply(
-            probabilities=np.stack([_softmax(row) for row in logits]),
+            probabilities=np.stack([outcome.probabilities for outcome in outcomes]),
             model=self._name,
             timings_ms={
                 "decode": (arrived - start) * 1e3,
@@ -86,12 +85,13 @@ class Line:
                 "compute": (finished - started) * 1e3,
             },
             queue_length=len(self._waiting),
+            ask=outcomes[0].ask,
         )
 
-    def _check_kind(self, payload: Payload) -> None:
+    def _check_kind(self, kind: PayloadKind) -> None:
         kinds = self._predictor.kinds
-        if payload.kind not in kinds:
-            raise PayloadError(f"{payload.kind}: model {self._name!r} takes {', '.join(kinds)}")
+        if kind not in kinds:
+            raise PayloadError(f"{kind}: model {self._name!r} takes {', '.join(kinds)}")
 
     def _wait_for_turn(self, ticket: _Ticket) -> list[_Ticket]:
         """The run that this ticket leads; empty when it became part of another's."""
@@ -110,15 +110,12 @@ class Line:
         return not self._running and self._waiting[0] is ticket
 
     def _refuse_if_late(self, ticket: _Ticket) -> None:
-        left_s = ticket.left_s
         if self._running:
             waiting = len(self._waiting)
             raise TooLate(f"deadline: passed while waiting for {self._name}, {waiting} more requests wait for it")
-        frames = len(ticket.inputs)
-        if left_s <= self._needed_s[frames]:
-            text = f"{left_s * 1e3:.0f} ms left, {self._name} needs at least {self._needed_s[frames] * 1e3:.0f} ms"
-            # A refusal teaches nothing about the model: without this, one slow run could turn away everybody for ever.
-            self._needed_s[frames] *= 0.9
+        left_s, needed = ticket.left_s, self._needed[len(ticket.inputs)]
+        text = f"{left_s * 1e3:.0f} ms left, {self._name} needs at least {needed.seconds * 1e3:.0f} ms"
+        if not needed.fits(left_s):
             raise TooLate(f"deadline: {text}")
 
     def _take(self, ticket: _Ticket) -> list[_Ticket]:
@@ -127,8 +124,7 @@ class Line:
         while self._waiting and _frames(larger := [*run, self._waiting[0]]) <= self._most:
             if not self._pays(run, self._waiting[0]):
                 break
-            if min(one.left_s for one in larger) <= self._needed_s[_frames(larger)]:
-                self._needed_s[_frames(larger)] *= 0.9
+            if not self._needed[_frames(larger)].fits(min(one.left_s for one in larger)):
                 break
             run = larger
             self._waiting.pop(0).taken = True
@@ -137,49 +133,37 @@ class Line:
 
     def _pays(self, run: Sequence[_Ticket], ticket: _Ticket) -> bool:
         """Whether one run for all takes no longer than two: on a CPU, large batches may be slower than small ones."""
-        apart_s = self._needed_s[_frames(run)] + self._needed_s[len(ticket.inputs)]
-        return self._needed_s[_frames([*run, ticket])] <= apart_s
+        apart_s = self._needed[_frames(run)].seconds + self._needed[len(ticket.inputs)].seconds
+        return self._needed[_frames([*run, ticket])].seconds <= apart_s
 
     def _compute(self, run: list[_Ticket]) -> None:
         started = time.perf_counter()
         try:
-            logits = self._logits([inputs for ticket in run for inputs in ticket.inputs])
-            shares = np.split(logits, np.cumsum([len(ticket.inputs) for ticket in run[:-1]]))
+            outcomes = self._run([inputs for ticket in run for inputs in ticket.inputs])
         except BaseException as error:
             for ticket in run:
                 ticket.computed.set_exception(error)
         else:
             finished = time.perf_counter()
-            self._learn(len(logits), finished - started)
-            for ticket, share in zip(run, shares, strict=True):
-                ticket.computed.set_result(_Computed(share, started, finished))
+            self._needed[len(outcomes)].took(finished - started)
+            rest = iter(outcomes)
+            for ticket in run:
+                ticket.computed.set_result(_Computed(list(islice(rest, len(ticket.inputs))), started, finished))
         finally:
             with self._changed:
                 self._running = False
                 self._changed.notify_all()
 
-    def _logits(self, inputs: Sequence[Inputs]) -> NDArray[np.float32]:
-        """Logits ``[len(inputs), classes]``, one after another where the model takes no more at a time."""
+    def _run(self, inputs: Sequence[Any]) -> Sequence[Outcome]:
+        """One outcome for each of the inputs, one after another where the model takes no more at a time."""
         if self._predictor.batches:
-            logits = self._predictor.logits(inputs)
+            outcomes = self._predictor.run(inputs)
         else:
-            logits = np.concatenate([self._predictor.logits([one]) for one in inputs])
-        if len(logits) != len(inputs):
-            raise ModelError(f"{self._name}: {len(logits)} rows of logits for {len(inputs)} frames, export it again")
-        return logits
-
-    def _learn(self, frames: int, taken_s: float) -> None:
-        """Down at once, up slowly: what a run of so many frames cannot do without."""
-        needed_s = self._needed_s[frames]
-        self._needed_s[frames] = min(taken_s, needed_s + 0.1 * (taken_s - needed_s))
+            outcomes = [outcome for one in inputs for outcome in self._predictor.run([one])]
+        if len(outcomes) != len(inputs):
+            raise ModelError(f"{self._name}: {len(outcomes)} rows of logits for {len(inputs)} frames, export it again")
+        return outcomes
 
 
 def _frames(run: Sequence[_Ticket]) -> int:
     return sum(len(ticket.inputs) for ticket in run)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    try:
-        return kernels.softmax(logits)
-    except ArgumentError as error:
-        raise ModelError(f"the model's output is no answer: {error}") from None

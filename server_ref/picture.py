@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -17,3 +18,12 @@ class Picture(NamedTuple):
 
     indices: NDArray[np.uint16]
     patches: NDArray[np.uint8]
+
+
+def paste(patches: NDArray[np.float32], indices: NDArray[np.uint16], image: NDArray[np.float32]) -> None:
+    """Put normalised patches ``[k, 3, p, p]`` in their places of an ``image [1, 3, size, size]``, which is changed."""
+    patch = patches.shape[-1]
+    side = image.shape[-1] // patch
+    # The same memory as [row, column, channel, y, x]: one patch per (row, column).
+    by_patch = image.reshape(3, side, patch, side, patch).transpose(1, 3, 0, 2, 4)
+    by_patch[np.divmod(indices, side)] = patches

@@ -25,12 +25,13 @@ from edge_runtime.models.bundle import (
 )
 from server_ref.backend import Backend
 from server_ref.handlers import HANDLERS
+from server_ref.predictor import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge_runtime.messages import Payload
+    from edge_runtime.messages import Request
 
 HASH = hashlib.sha256(b"a bundle").hexdigest()
 CLASSES = ("red", "green", "blue")
@@ -58,17 +59,17 @@ class ColourShare:
         """Runs so far."""
         return len(self.sizes)
 
-    def decode(self, payload: Payload) -> dict[str, np.ndarray]:
+    def decode(self, request: Request, deadline_s: float) -> list[np.ndarray]:  # noqa: ARG002 - of `Predictor`
         """Sums of the colours in the received patches."""
-        patches = HANDLERS[payload.kind](payload.data, SIZE, PATCH).patches
-        return {"sums": patches.sum(axis=(0, 1, 2), dtype=np.float64)[np.newaxis]}
+        pictures = [HANDLERS[payload.kind](payload.data, SIZE, PATCH) for payload in request.payloads]
+        return [picture.patches.sum(axis=(0, 1, 2), dtype=np.float64) for picture in pictures]
 
-    def logits(self, inputs: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+    def run(self, inputs: Sequence[np.ndarray]) -> list[Outcome]:
         """Logarithms of the sums."""
         self.sizes.append(len(inputs))
         self.began.set()
         self.hold.wait(10)
-        return np.log(np.maximum(np.concatenate([one["sums"] for one in inputs]), 1e-30)).astype(np.float32)
+        return [Outcome(np.log(np.maximum(sums, 1e-30)).astype(np.float32)) for sums in inputs]
 
 
 @pytest.fixture

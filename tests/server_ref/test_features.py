@@ -138,7 +138,7 @@ def test_requests_for_one_suffix_share_runs(split_bundle):
     """Requests that come while the model is busy are answered together, each with its own answer."""
     backend = Backend.open(split_bundle)
     predictor = backend._lines["net.early"]._predictor
-    runs, began, hold, compute = [], threading.Event(), threading.Event(), predictor.logits
+    runs, began, hold, compute = [], threading.Event(), threading.Event(), predictor.run
 
     def held(inputs):
         runs.append(len(inputs))
@@ -146,7 +146,7 @@ def test_requests_for_one_suffix_share_runs(split_bundle):
         hold.wait(10)
         return compute(inputs)
 
-    predictor.logits = held
+    predictor.run = held
     replies = {}
 
     def answer(colour):

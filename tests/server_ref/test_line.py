@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from edge_runtime.errors import ModelError, PayloadError
-from edge_runtime.messages import Payload
+from edge_runtime.messages import Payload, Request
+from server_ref.least_time import LeastTime
 from server_ref.line import Line, TooLate
+from server_ref.predictor import Outcome
 
 FAR = float("inf")
 
@@ -29,21 +31,21 @@ class Scripted:
         self.hold = threading.Event()
         self.slow_together_s = 0.0
 
-    def decode(self, payload):
-        """The byte; 0 does not decode."""
-        if payload.data == b"\0":
+    def decode(self, request, deadline_s):  # noqa: ARG002 - of `Predictor`
+        """The bytes; 0 does not decode."""
+        bytes_ = [payload.data[0] for payload in request.payloads]
+        if 0 in bytes_:
             raise PayloadError("features: zero")
-        return {"byte": np.frombuffer(payload.data, np.uint8)}
+        return bytes_
 
-    def logits(self, inputs):
+    def run(self, bytes_):
         """One row a request; byte 13 fails the whole run, byte 255 gives NaN in its own row."""
-        bytes_ = [int(one["byte"][0]) for one in inputs]
         self.runs.append(bytes_)
         self.hold.wait(10)
         time.sleep(0.002 if len(bytes_) == 1 else self.slow_together_s)
         if 13 in bytes_:
             raise ModelError("unlucky")
-        return np.array([[0, np.nan if byte == 255 else byte] for byte in bytes_], np.float32)
+        return [Outcome(np.array([0, np.nan if byte == 255 else byte], np.float32)) for byte in bytes_]
 
 
 @pytest.fixture
@@ -68,12 +70,17 @@ def ask(line: Line, scripted: Scripted):
 
         def once(*frames: int, deadline_s: float = FAR) -> Future:
             before = seen()
-            asked = pool.submit(line.answer, [Payload("features", bytes([byte])) for byte in frames], deadline_s)
+            asked = pool.submit(line.answer, split_request(*frames), deadline_s)
             settle(lambda: asked.done() or seen() > before)
             return asked
 
         yield once
         scripted.hold.set()
+
+
+def split_request(*frames: int) -> Request:
+    """A byte a frame."""
+    return Request("split", 1, tuple(Payload("features", bytes([byte])) for byte in frames))
 
 
 def settle(there: Callable[[], bool]) -> None:
@@ -180,7 +187,7 @@ def test_sharing_that_proved_slower_is_given_up(ask, scripted):
 
 def test_company_makes_nobody_late(ask, line, scripted):
     """Who has time for a run alone, but not for one of two, is run alone."""
-    line._needed_s[2] = 30.0  # as if runs of two had taken longer
+    line._needed[2] = LeastTime(30.0)  # as if runs of two had taken longer
     asked = [ask(1), ask(2, deadline_s=time.monotonic() + 20), ask(3)]
     scripted.hold.set()
 
@@ -208,7 +215,7 @@ def test_a_request_larger_than_the_most_is_run_alone(ask, scripted):
 
 def test_what_runs_need_is_known_by_their_frames(ask, line, scripted):
     """A request for two frames is refused for what runs of two need, not for what runs of one do."""
-    line._needed_s[2] = 30.0  # as if runs of two had taken longer
+    line._needed[2] = LeastTime(30.0)  # as if runs of two had taken longer
     scripted.hold.set()
     with pytest.raises(TooLate, match="needs at least 30000 ms"):
         ask(1, 2, deadline_s=time.monotonic() + 20).result(10)
@@ -231,7 +238,7 @@ def test_a_model_that_takes_one_frame_at_a_time(scripted):
     """It answers the frames of a request one after another."""
     scripted.batches = False
     scripted.hold.set()
-    reply = Line("suffix", scripted, 4).answer([Payload("features", bytes([byte])) for byte in (1, 2, 3)], FAR)
+    reply = Line("suffix", scripted, 4).answer(split_request(1, 2, 3), FAR)
 
     assert reply.probabilities.shape == (3, 2)
     assert scripted.runs == [[1], [2], [3]]
@@ -240,12 +247,12 @@ def test_a_model_that_takes_one_frame_at_a_time(scripted):
 def test_a_model_that_loses_rows(scripted):
     """Fewer rows than frames are the model's fault, not answers for somebody else."""
     scripted.hold.set()
-    scripted.logits = lambda inputs: np.zeros((len(inputs) - 1, 2), np.float32)
+    scripted.run = lambda inputs: [Outcome(np.zeros(2, np.float32))] * (len(inputs) - 1)
     with pytest.raises(ModelError, match="suffix: 1 rows of logits for 2 frames"):
-        Line("suffix", scripted, 4).answer([Payload("features", b"\1")] * 2, FAR)
+        Line("suffix", scripted, 4).answer(split_request(1, 1), FAR)
 
 
 def test_a_payload_of_another_kind(line):
     """The model's own kinds are named."""
     with pytest.raises(PayloadError, match="image: model 'suffix' takes features"):
-        line.answer([Payload("image", b"")], FAR)
+        line.answer(Request("remote", 1, (Payload("image", b""),)), FAR)

@@ -11,15 +11,20 @@ from edge_runtime.errors import BundleError, ModelError
 from edge_runtime.messages import Payload, Request
 from edge_runtime.models import Bundle
 from server_ref.backend import Backend
+from server_ref.predictor import Outcome
 from server_ref.predictors import open_predictor
 
 MEAN, STD = np.array([100, 110, 120]), np.array([50, 55, 60])
 
 
-def payload(pixels: np.ndarray, chosen: list[int]) -> Payload:
+FAR = float("inf")
+
+
+def some(pixels: np.ndarray, chosen: list[int]) -> Request:
     """Some patches of the frame."""
     indices = np.array(chosen, np.uint16)
-    return Payload("patches", patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), "raw"))
+    data = patches.encode(kernels.gather(pixels, indices, 16), indices, (4, 4), "raw")
+    return Request("attention", 1, (Payload("patches", data),))
 
 
 def normalised(pixels: np.ndarray, i: int) -> np.ndarray:
@@ -52,12 +57,15 @@ def test_vit_sees_received_tokens_only(bundle, pixels, chosen):
 
     expected = np.mean([normalised(pixels, i).mean((0, 1)) for i in chosen], axis=0) + np.mean(chosen)
 
-    assert tokens.logits([tokens.decode(payload(pixels, chosen))])[0] == pytest.approx(expected, abs=1e-5)
+    (outcome,) = tokens.run(tokens.decode(some(pixels, chosen), FAR))
+
+    assert outcome.logits == pytest.approx(expected, abs=1e-5)
+    assert outcome.ask is None
 
 
 def test_token_layout_is_that_of_a_convolution_weight(bundle, noise):
     """The 768 values of a token are channel, then row, then column, as Conv2d's weight [d, 3, 16, 16] reshaped."""
-    inputs = predictor(bundle, "tokens").decode(payload(noise, [3, 7]))
+    (inputs,) = predictor(bundle, "tokens").decode(some(noise, [3, 7]), FAR)
 
     expected = np.stack([normalised(noise, i).transpose(2, 0, 1).ravel() for i in (3, 7)])[np.newaxis]
 
@@ -69,7 +77,7 @@ def test_token_layout_is_that_of_a_convolution_weight(bundle, noise):
 @pytest.mark.parametrize("chosen", [[0], [0, 15], list(range(16))])
 def test_cnn_gets_zero_where_nothing_was_received(bundle, noise, chosen):
     """Received patches are normalised in their places; the rest of the image is zero."""
-    inputs = predictor(bundle, "filled").decode(payload(noise, chosen))
+    (inputs,) = predictor(bundle, "filled").decode(some(noise, chosen), FAR)
 
     expected = np.zeros((64, 64, 3))
     for i in chosen:
@@ -82,12 +90,13 @@ def test_cnn_gets_zero_where_nothing_was_received(bundle, noise, chosen):
 def test_several_images_in_one_run(bundle, pixels, noise):
     """A run of several gives each the logits it would have had alone, in order."""
     filled = predictor(bundle, "filled")
-    inputs = [filled.decode(Payload("image", image.encode(frame, "png"))) for frame in (pixels, noise)]
+    payloads = tuple(Payload("image", image.encode(frame, "png")) for frame in (pixels, noise))
+    inputs = filled.decode(Request("remote", 1, payloads), FAR)
 
-    alone = [filled.logits([one])[0] for one in inputs]
+    alone = [filled.run([one])[0].logits for one in inputs]
 
     assert filled.batches
-    assert filled.logits(inputs) == pytest.approx(np.stack(alone), abs=1e-6)
+    assert [one.logits for one in filled.run(inputs)] == [pytest.approx(logits, abs=1e-6) for logits in alone]
 
 
 def test_tokens_are_run_one_by_one(bundle):
@@ -116,10 +125,10 @@ class Broken:
     max_bytes = 1
     batches = False
 
-    def decode(self, payload):  # noqa: ARG002 - of `Predictor`
+    def decode(self, request, deadline_s):  # noqa: ARG002 - of `Predictor`
         """Nothing."""
-        return {}
+        return [None for _ in request.payloads]
 
-    def logits(self, inputs):
+    def run(self, inputs):
         """NaN."""
-        return np.full((len(inputs), 3), np.nan, np.float32)
+        return [Outcome(np.full(3, np.nan, np.float32)) for _ in inputs]
