@@ -90,7 +90,7 @@ def test_the_plain_grid_has_one_place_in_every_cell():
 @pytest.mark.parametrize("k", [9, 25, 49, 98])
 @pytest.mark.parametrize("pattern", ["random", "jittered-grid"])
 def test_each_patch_comes_equally_often(pattern, k):
-    """Within five standard deviations over 4000 seeds, though the quadtree is wider than the grid."""
+    """Within five standard deviations over 4000 seeds, though the quadtree is wider than this grid."""
     counts = sum(np.bincount(kernels.sample(pattern, GRID, k, seed), minlength=196) for seed in range(4000))
     share = k / 196
 
