@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FORMAT = 1
+PatchCodec = Literal["raw", "jpeg", "webp"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -31,7 +32,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Setting(_Table, frozen=True):
     """How patches are packed; ``quality`` is the codec's, of ``raw`` without meaning."""
 
-    codec: Literal["raw", "jpeg", "webp"]
+    codec: PatchCodec
     quality: Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 
