@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edge_runtime.errors import ArgumentError
 from edge_runtime.transport import Description
 from server_ref.line import Line
-from server_ref.predictors import open_predictor
+from server_ref.predictors import SERVED, open_predictor
+from server_ref.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,14 +54,24 @@ class Backend:
         )
 
     @classmethod
-    def open(cls, bundle: Bundle, model: str = "", threads: int = 1, max_batch: int = MAX_BATCH) -> Backend:
+    def open(
+        cls,
+        bundle: Bundle,
+        model: str = "",
+        threads: int = 1,
+        max_batch: int = MAX_BATCH,
+        sessions: Sessions | None = None,
+    ) -> Backend:
         """Load every server model of a bundle, or the named one alone, which then is the default.
 
-        Raises BundleError or ModelError.
+        Models that only work for another one are loaded with that. ``sessions`` hold what is remembered of first
+        rounds. Raises BundleError or ModelError.
         """
-        specs = (bundle.model("server", model),) if model else bundle.models("server")
+        sessions = sessions or Sessions()
+        served = [spec for spec in bundle.models("server") if spec.kind in SERVED]
+        specs = [bundle.model("server", model)] if model else served
         return cls(
-            {spec.name: open_predictor(bundle, spec, threads) for spec in specs},
+            {spec.name: open_predictor(bundle, spec, sessions, threads) for spec in specs},
             default_model=bundle.model("server", model).name,
             bundle_hash=bundle.hash,
             classes=bundle.classes,
@@ -73,8 +84,8 @@ class Backend:
         """Decode, wait for the model's turn, compute, all frames of a request together.
 
         ``deadline_s`` is on the clock of ``time.monotonic``. Raises PayloadError for bytes that do not decode or a kind
-        of payload that the model does not take, ArgumentError for an unknown model, TooLate instead of an answer that
-        would come after the deadline.
+        of payload that the model does not take, ArgumentError for an unknown model, SessionForgotten for a second round
+        whose first is not remembered, TooLate instead of an answer that would come after the deadline.
         """
         return self._line(request.model or self.description.default_model).answer(request, deadline_s)
 

@@ -15,11 +15,13 @@ from edge_runtime.models import Bundle
 from edge_runtime.transport import ServerTls
 from server_ref.backend import MAX_BATCH, Backend
 from server_ref.server import Server
+from server_ref.sessions import MAX_AGE_S, MAX_BYTES, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LEAST = {"threads": 1, "max_batch": 1, "workers": 1, "session_mb": 0, "session_s": 0}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,6 +46,16 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--threads", type=int, default=1, help="threads of one model (default: %(default)s)")
     serve.add_argument("--max-batch", type=int, default=MAX_BATCH, help="frames in one run (default: %(default)s)")
     serve.add_argument("--workers", type=int, default=16, help="requests taken at a time (default: %(default)s)")
+    serve.add_argument(
+        "--session-mb",
+        type=int,
+        default=MAX_BYTES >> 20,
+        metavar="MIB",
+        help="memory for first rounds that a second may follow; 0: ask for none (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--session-s", type=float, default=MAX_AGE_S, metavar="S", help="forget them so soon (default: %(default)s)"
+    )
     serve.add_argument("--tls-cert", type=Path, metavar="PEM", help="the server's certificate chain")
     serve.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
     serve.add_argument("--tls-client-ca", type=Path, metavar="PEM", help="admit only clients of this authority")
@@ -54,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> None:
     tls = _tls(arguments)
-    for name in ("threads", "max_batch", "workers"):
-        if getattr(arguments, name) < 1:
-            raise ArgumentError(f"--{name.replace('_', '-')}: {getattr(arguments, name)} is less than 1")
+    for name, least in LEAST.items():
+        if not getattr(arguments, name) >= least:
+            raise ArgumentError(f"--{name.replace('_', '-')}: {getattr(arguments, name)} is less than {least}")
     if not 0 <= arguments.port <= 65535:
         raise ArgumentError(f"--port: {arguments.port} is outside 0..65535")
     if tls is None and not _is_loopback(arguments.host):
@@ -64,7 +76,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     # Blocked before any thread starts, so that every thread leaves them to the wait below.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     bundle = Bundle.load(arguments.bundle)
-    backend = Backend.open(bundle, arguments.model, arguments.threads, arguments.max_batch)
+    sessions = Sessions(arguments.session_mb << 20, arguments.session_s)
+    backend = Backend.open(bundle, arguments.model, arguments.threads, arguments.max_batch, sessions)
     server = Server(backend, arguments.host, arguments.port, tls=tls, workers=arguments.workers)
     models = list(backend.description.models)
     _say(arguments.json, "ready", f"serving {', '.join(models)}", address=server.address, models=models)

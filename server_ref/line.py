@@ -42,7 +42,8 @@ class _Computed(NamedTuple):
 class _Ticket:
     """A decoded request in the line, one of ``inputs`` a frame. ``taken``: it is part of a run, under way or over."""
 
-    def __init__(self, inputs: Sequence[Any], deadline_s: float) -> None:
+    def __init__(self, kind: PayloadKind, inputs: Sequence[Any], deadline_s: float) -> None:
+        self.kind = kind
         self.inputs = inputs
         self.deadline_s = deadline_s
         self.taken = False
@@ -63,14 +64,15 @@ class Line:
         self._changed = threading.Condition()
         self._waiting: list[_Ticket] = []
         self._running = False
-        # By the frames in a run.
-        self._needed: defaultdict[int, LeastTime] = defaultdict(LeastTime)
+        # By the kind of payload that leads a run, and its frames: a second round takes less than a first.
+        self._needed: defaultdict[tuple[PayloadKind, int], LeastTime] = defaultdict(LeastTime)
 
     def answer(self, request: Request, deadline_s: float) -> Reply:
         """Decode payloads of one kind, wait for the model, compute; raises as ``Backend.answer`` does."""
-        self._check_kind(request.payloads[0].kind)
+        kind = request.payloads[0].kind
+        self._check_kind(kind)
         start = time.perf_counter()
-        ticket = _Ticket(self._predictor.decode(request, deadline_s), deadline_s)
+        ticket = _Ticket(kind, self._predictor.decode(request, deadline_s), deadline_s)
         arrived = time.perf_counter()
         run = self._wait_for_turn(ticket)
         if run:
@@ -113,7 +115,7 @@ class Line:
         if self._running:
             waiting = len(self._waiting)
             raise TooLate(f"deadline: passed while waiting for {self._name}, {waiting} more requests wait for it")
-        left_s, needed = ticket.left_s, self._needed[len(ticket.inputs)]
+        left_s, needed = ticket.left_s, self._needs([ticket])
         text = f"{left_s * 1e3:.0f} ms left, {self._name} needs at least {needed.seconds * 1e3:.0f} ms"
         if not needed.fits(left_s):
             raise TooLate(f"deadline: {text}")
@@ -124,7 +126,7 @@ class Line:
         while self._waiting and _frames(larger := [*run, self._waiting[0]]) <= self._most:
             if not self._pays(run, self._waiting[0]):
                 break
-            if not self._needed[_frames(larger)].fits(min(one.left_s for one in larger)):
+            if not self._needs(larger).fits(min(one.left_s for one in larger)):
                 break
             run = larger
             self._waiting.pop(0).taken = True
@@ -133,8 +135,11 @@ class Line:
 
     def _pays(self, run: Sequence[_Ticket], ticket: _Ticket) -> bool:
         """Whether one run for all takes no longer than two: on a CPU, large batches may be slower than small ones."""
-        apart_s = self._needed[_frames(run)].seconds + self._needed[len(ticket.inputs)].seconds
-        return self._needed[_frames([*run, ticket])].seconds <= apart_s
+        apart_s = self._needs(run).seconds + self._needs([ticket]).seconds
+        return self._needs([*run, ticket]).seconds <= apart_s
+
+    def _needs(self, run: Sequence[_Ticket]) -> LeastTime:
+        return self._needed[run[0].kind, _frames(run)]
 
     def _compute(self, run: list[_Ticket]) -> None:
         started = time.perf_counter()
@@ -145,7 +150,7 @@ class Line:
                 ticket.computed.set_exception(error)
         else:
             finished = time.perf_counter()
-            self._needed[len(outcomes)].took(finished - started)
+            self._needs(run).took(finished - started)
             rest = iter(outcomes)
             for ticket in run:
                 ticket.computed.set_result(_Computed(list(islice(rest, len(ticket.inputs))), started, finished))

@@ -20,6 +20,13 @@ class Picture(NamedTuple):
     patches: NDArray[np.uint8]
 
 
+def merge(one: Picture, other: Picture) -> Picture:
+    """What two pictures of a frame show together; they have no patch in common."""
+    indices = np.concatenate([one.indices, other.indices])
+    order = np.argsort(indices)
+    return Picture(indices[order], np.concatenate([one.patches, other.patches])[order])
+
+
 def paste(patches: NDArray[np.float32], indices: NDArray[np.uint16], image: NDArray[np.float32]) -> None:
     """Put normalised patches ``[k, 3, p, p]`` in their places of an ``image [1, 3, size, size]``, which is changed."""
     patch = patches.shape[-1]

@@ -15,6 +15,7 @@ from server_ref.handlers import HANDLERS
 from server_ref.normaliser import Normaliser
 from server_ref.picture import paste
 from server_ref.predictor import Outcome
+from server_ref.rounds import RoundsPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
     from edge_runtime.messages import Payload, PayloadKind, Request
     from edge_runtime.models import Bundle, Model, ModelSpec
-    from edge_runtime.models.bundle import FrameSpec
+    from edge_runtime.models.bundle import FrameSpec, Kind
     from server_ref.picture import Picture
     from server_ref.predictor import Predictor
+    from server_ref.sessions import Sessions
 
     Inputs = dict[str, NDArray[Any]]
+
+
+SERVED: tuple[Kind, ...] = ("vit-tokens", "vit-states", "cnn-filled", "cnn-suffix")
 
 
 class _PicturePredictor(ABC):
@@ -118,8 +123,13 @@ class SuffixPredictor:
         return {"features": features}
 
 
-def open_predictor(bundle: Bundle, spec: ModelSpec, threads: int = 1) -> Predictor:
-    """Load a server model; raises BundleError for a kind that cannot serve, and ModelError."""
+def open_predictor(bundle: Bundle, spec: ModelSpec, sessions: Sessions, threads: int = 1) -> Predictor:
+    """Load a server model; raises BundleError for a kind that cannot serve, and ModelError.
+
+    ``sessions`` are for a model that asks again.
+    """
+    if spec.kind == "vit-states":
+        return RoundsPredictor(bundle, spec, sessions, threads)
     model = open_model(bundle, spec, threads=threads)
     if spec.kind == "vit-tokens":
         return VitPredictor(model, spec, bundle.frame)
@@ -127,7 +137,7 @@ def open_predictor(bundle: Bundle, spec: ModelSpec, threads: int = 1) -> Predict
         return CnnPredictor(model, spec, bundle.frame)
     if spec.kind == "cnn-suffix":
         return SuffixPredictor(model, spec, _codec_before(bundle, spec))
-    raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve; vit-tokens, cnn-filled and cnn-suffix can")
+    raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve; {', '.join(SERVED)} can")
 
 
 def _codec_before(bundle: Bundle, spec: ModelSpec) -> FeatureCodec:

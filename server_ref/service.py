@@ -8,20 +8,29 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from edge_runtime.errors import ArgumentError, BundleError, EdgeRuntimeError, ModelError, PayloadError
-from edge_runtime.messages import Payload, Request
+from edge_runtime import kernels
+from edge_runtime.errors import (
+    ArgumentError,
+    BundleError,
+    EdgeRuntimeError,
+    ModelError,
+    PayloadError,
+    SessionForgotten,
+)
+from edge_runtime.messages import Payload, Request, SecondRound
 from edge_runtime.transport import edge_runtime_pb2 as pb
 from edge_runtime.transport.client import SERVICE
 from server_ref.line import TooLate
 from server_ref.parse import parse
 
 if TYPE_CHECKING:
-    from edge_runtime.messages import Reply
+    from edge_runtime.messages import Ask, Reply
     from server_ref.backend import Backend
 
 STATUSES: dict[type[EdgeRuntimeError], grpc.StatusCode] = {
     PayloadError: grpc.StatusCode.INVALID_ARGUMENT,
     ArgumentError: grpc.StatusCode.INVALID_ARGUMENT,
+    SessionForgotten: grpc.StatusCode.NOT_FOUND,
     BundleError: grpc.StatusCode.FAILED_PRECONDITION,
     TooLate: grpc.StatusCode.DEADLINE_EXCEEDED,
     ModelError: grpc.StatusCode.INTERNAL,
@@ -58,7 +67,7 @@ class Service:
         try:
             message = parse(data, self._backend.description.max_frames)
             self._check_bundle(message.bundle_hash)
-            return _to_message(self._backend.answer(_to_request(message), deadline_s))
+            return self._to_message(self._backend.answer(_to_request(message), deadline_s))
         except tuple(STATUSES) as error:
             context.set_code(STATUSES[type(error)])
             context.set_details(str(error)[:MAX_STATUS_TEXT])
@@ -85,10 +94,27 @@ class Service:
                 "install both halves of one export"
             )
 
+    def _to_message(self, reply: Reply) -> pb.InferReply:
+        return pb.InferReply(
+            probabilities=reply.probabilities.ravel(),
+            model=reply.model,
+            timings_ms=pb.Timings(**reply.timings_ms),
+            queue_length=reply.queue_length,
+            ask=self._to_ask(reply.ask) if reply.ask else None,
+        )
+
+    def _to_ask(self, ask: Ask) -> pb.Ask:
+        description = self._backend.description
+        count = (description.frame_size // description.patch_size) ** 2
+        return pb.Ask(session=ask.session, bitmap=kernels.pack_bitmap(ask.indices, count).tobytes())
+
 
 def _to_request(message: pb.InferRequest) -> Request:
     payloads = tuple(_to_payload(payload) for payload in message.payloads)
-    return Request(message.system, message.frame_id, payloads, message.model)
+    second = None
+    if message.HasField("second_round"):
+        second = SecondRound(message.second_round.patches, message.second_round.below)
+    return Request(message.system, message.frame_id, payloads, message.model, second)
 
 
 def _to_payload(message: pb.Payload) -> Payload:
@@ -96,12 +122,3 @@ def _to_payload(message: pb.Payload) -> Payload:
     if kind is None:
         raise PayloadError("payloads: one is of no kind that this server knows, ask Describe for payload_kinds")
     return Payload(kind, getattr(message, kind))
-
-
-def _to_message(reply: Reply) -> pb.InferReply:
-    return pb.InferReply(
-        probabilities=reply.probabilities.ravel(),
-        model=reply.model,
-        timings_ms=pb.Timings(**reply.timings_ms),
-        queue_length=reply.queue_length,
-    )

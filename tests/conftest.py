@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import onnx
 import pytest
 import tomli_w
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, parser
 from PIL import Image
 
 from edge_runtime.models import Bundle
@@ -19,12 +20,16 @@ from edge_runtime.models.bundle import (
     Manifest,
     ModelFile,
     ModelSpec,
+    RoundsSpec,
     SplitSpec,
     StoredFile,
     Tensor,
     manifest_hash,
     toml_table,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[1]
 # The tiny network means over blocks of so many pixels first, then over all: each cut's name and block.
@@ -99,6 +104,113 @@ def split_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return Bundle.load(folder)
 
 
+@pytest.fixture(scope="session")
+def rounds_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Three models of two rounds that tell colours apart by their mean over a frame of 4 × 4 patches, uncalibrated.
+
+    What is missing is recovered as the mean of what is visible, a little brighter in some patches than in others; the
+    class token attends to what is bright; the states are the patches' colours.
+    """
+    folder = tmp_path_factory.mktemp("rounds")
+    manifest = Manifest(
+        format=1,
+        name="tiny-rounds",
+        created_by="tests",
+        hash="",
+        half="both",
+        classes=("red", "green", "blue"),
+        default_edge_model="",
+        default_server_model="classify",
+        frame=FrameSpec(size=FRAME, patch=16),
+        models=tuple(_rounds_model(folder, name, *kind_and_graph) for name, kind_and_graph in ROUNDS_GRAPHS.items()),
+        rounds=RoundsSpec(classifier="classify", recovery="recover", update="update", pattern="jittered-grid"),
+    )
+    manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
+    (folder / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))
+    return Bundle.load(folder)
+
+
+# The mean colour of every patch, row by row.
+_COLOURS = """
+    pooled = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (image)
+    shape = Constant <value = int64[3] {1, 3, 16}> ()
+    flat = Reshape (pooled, shape)
+    colours = Transpose <perm = [0, 2, 1]> (flat)
+    one = Constant <value = int64[1] {1}> ()
+"""
+ROUNDS_GRAPHS = {
+    "recover": (
+        "mae-recovery",
+        """(float[1, n, 768] patches, int64[1, n] positions) => (float[1, 16, 768] recovered) {
+        one = Constant <value = int64[1] {1}> ()
+        mean = ReduceMean <keepdims = 1> (patches, one)
+        bright = Constant <value = float[16]
+            {0.1, 0.9, 0.3, 0.5, 0.8, 0.2, 0.7, 0.4, 0.6, 0.15, 0.95, 0.35, 0.55, 0.85, 0.25, 0.75}> ()
+        shape = Constant <value = int64[3] {1, 16, 1}> ()
+        brighter = Reshape (bright, shape)
+        recovered = Add (mean, brighter)
+    }""",
+    ),
+    "classify": (
+        "vit-states",
+        """(float[1, 3, 64, 64] image)
+        => (float[1, 3] logits, float[1, 2, 17] attention, float[1, 1, 2, 1, 17, 3] states) {"""
+        + _COLOURS
+        + """
+        logits = ReduceMean <keepdims = 0> (colours, one)
+        two = Constant <value = int64[1] {2}> ()
+        light = ReduceMean <keepdims = 0> (colours, two)
+        before = Constant <value = int64[4] {0, 1, 0, 0}> ()
+        padded = Pad (light, before)
+        weights = Softmax <axis = -1> (padded)
+        row = Unsqueeze (weights, one)
+        heads = Constant <value = int64[3] {1, 2, 17}> ()
+        attention = Expand (row, heads)
+        above = Constant <value = int64[6] {0, 1, 0, 0, 0, 0}> ()
+        tokens = Pad (colours, above)
+        layer = Constant <value = int64[6] {1, 1, 1, 1, 17, 3}> ()
+        values = Reshape (tokens, layer)
+        both = Constant <value = int64[6] {1, 1, 2, 1, 17, 3}> ()
+        states = Expand (values, both)
+    }""",
+    ),
+    "update": (
+        "vit-update",
+        """(float[1, 3, 64, 64] image, float[1, 1, 2, 1, 17, 3] states, int64[1, n] positions)
+        => (float[1, 3] logits) {"""
+        + _COLOURS
+        + """
+        all = Constant <value = int64[1] {-1}> ()
+        places = Reshape (positions, all)
+        changed = Gather <axis = 1> (colours, places)
+        second = Constant <value = int64 {1}> ()
+        kept = Gather <axis = 2> (states, second)
+        tokens = Constant <value = int64[3] {1, 17, 3}> ()
+        values = Reshape (kept, tokens)
+        rows = Add (positions, one)
+        two = Constant <value = int64[1] {2}> ()
+        column = Unsqueeze (rows, two)
+        size = Shape (changed)
+        where = Expand (column, size)
+        updated = ScatterElements <axis = 1> (values, where, changed)
+        sum = ReduceSum <keepdims = 0> (updated, one)
+        sixteen = Constant <value = float {16}> ()
+        logits = Div (sum, sixteen)
+    }""",
+    ),
+}
+
+
+def _rounds_model(folder: Path, name: str, kind: str, text: str) -> ModelSpec:
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> tiny {text}')
+    stored = _store(folder, f"{name}.onnx", model.SerializeToString())
+    return _spec(name, kind, stored, _shapes(model.graph.input), _shapes(model.graph.output))
+
+
+def _shapes(values: Iterable[onnx.ValueInfoProto]) -> dict[str, tuple[int, ...]]:
+    return {one.name: tuple(size.dim_value or -1 for size in one.type.tensor_type.shape.dim) for one in values}
+
+
 def _tables(folder: Path, prefix: ModelSpec, suffix: ModelSpec) -> bytes:
     """The feature codec's tables of a cut, calibrated on noise of several colours."""
     from exporters.calibration.calibrate import calibrate
@@ -123,6 +235,16 @@ def _network(
 ) -> ModelSpec:
     """Means over blocks of pixels, or over everything where the output is flat."""
     stored = _store(folder, f"{kind}-{name}.onnx", _graph(inputs, outputs, block).SerializeToString())
+    return _spec(name, kind, stored, inputs, outputs)
+
+
+def _spec(
+    name: str,
+    kind: str,
+    stored: StoredFile,
+    inputs: dict[str, tuple[int, ...]],
+    outputs: dict[str, tuple[int, ...]],
+) -> ModelSpec:
     file = ModelFile(
         path=stored.path,
         format="onnx",
@@ -130,7 +252,9 @@ def _network(
         runtimes=("onnxruntime",),
         sha256=stored.sha256,
         bytes=stored.bytes,
-        inputs=tuple(Tensor(key, key, shape) for key, shape in inputs.items()),
+        inputs=tuple(
+            Tensor(key, key, shape, "int64" if key == "positions" else "float32") for key, shape in inputs.items()
+        ),
         outputs=tuple(Tensor(key, key, shape) for key, shape in outputs.items()),
     )
     return ModelSpec(

@@ -65,8 +65,8 @@ def test_every_room_has_its_arrows() -> None:
 
 @pytest.mark.parametrize("path", sources("server_ref"), ids=lambda path: path.name)
 def test_the_server_imports_only_codecs_models_kernels_and_messages(path: Path) -> None:
-    """The server shares the device's bytes and models, not its systems."""
-    allowed = {"kernels", "codecs", "models", "transport", "errors", "messages", "__version__"}
+    """The server shares the device's bytes, models and what was calibrated for both, not its systems."""
+    allowed = {"kernels", "codecs", "models", "transport", "control", "errors", "messages", "__version__"}
     used = {name.split(".")[1] for name in imports(path) if name.startswith("edge_runtime.")}
     assert set() == used - allowed
     assert set() == {name.partition(".")[0] for name in imports(path)} & TORCH_SIDE

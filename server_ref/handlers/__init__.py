@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server_ref.handlers import image, patches
+from server_ref.handlers import image, patches, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,4 +15,5 @@ if TYPE_CHECKING:
 HANDLERS: Mapping[PayloadKind, Callable[[bytes, int, int], Picture]] = {
     "image": image.handle,
     "patches": patches.handle,
+    "samples": samples.handle,
 }

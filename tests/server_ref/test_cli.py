@@ -150,6 +150,8 @@ class TestErrors:
             (["--bundle", "BUNDLE", "--port", "70000"], "--port: 70000 is outside 0..65535"),
             (["--bundle", "BUNDLE", "--max-batch", "0"], "--max-batch: 0 is less than 1"),
             (["--bundle", "BUNDLE", "--workers", "0"], "--workers: 0 is less than 1"),
+            (["--bundle", "BUNDLE", "--session-mb", "-1"], "--session-mb: -1 is less than 0"),
+            (["--bundle", "BUNDLE", "--session-s", "nan"], "--session-s: nan is less than 0"),
             (["--bundle", "BUNDLE", "--host", "192.0.2.1", "--port", "0"], "192.0.2.1:0 cannot be bound"),
         ],
     )

@@ -22,7 +22,7 @@ FAR = float("inf")
 class Scripted:
     """Answers byte b with logits [0, b]; `hold` keeps runs from ending while cleared, ``runs`` lists their frames."""
 
-    kinds = ("features",)
+    kinds = ("features", "requested")
     max_bytes = 1
     batches = True
 
@@ -187,7 +187,7 @@ def test_sharing_that_proved_slower_is_given_up(ask, scripted):
 
 def test_company_makes_nobody_late(ask, line, scripted):
     """Who has time for a run alone, but not for one of two, is run alone."""
-    line._needed[2] = LeastTime(30.0)  # as if runs of two had taken longer
+    line._needed["features", 2] = LeastTime(30.0)  # as if runs of two had taken longer
     asked = [ask(1), ask(2, deadline_s=time.monotonic() + 20), ask(3)]
     scripted.hold.set()
 
@@ -215,10 +215,20 @@ def test_a_request_larger_than_the_most_is_run_alone(ask, scripted):
 
 def test_what_runs_need_is_known_by_their_frames(ask, line, scripted):
     """A request for two frames is refused for what runs of two need, not for what runs of one do."""
-    line._needed[2] = LeastTime(30.0)  # as if runs of two had taken longer
+    line._needed["features", 2] = LeastTime(30.0)  # as if runs of two had taken longer
     scripted.hold.set()
     with pytest.raises(TooLate, match="needs at least 30000 ms"):
         ask(1, 2, deadline_s=time.monotonic() + 20).result(10)
+
+    assert best(ask(3, deadline_s=time.monotonic() + 20)) == 3
+
+
+def test_what_runs_need_is_known_by_their_payloads(ask, line, scripted):
+    """A second round is not refused for what first rounds need."""
+    line._needed["requested", 1] = LeastTime(30.0)  # as if second rounds had taken longer
+    scripted.hold.set()
+    with pytest.raises(TooLate, match="needs at least 30000 ms"):
+        line.answer(Request("amot", 1, (Payload("requested", b"\1"),)), time.monotonic() + 20)
 
     assert best(ask(3, deadline_s=time.monotonic() + 20)) == 3
 
@@ -254,5 +264,5 @@ def test_a_model_that_loses_rows(scripted):
 
 def test_a_payload_of_another_kind(line):
     """The model's own kinds are named."""
-    with pytest.raises(PayloadError, match="image: model 'suffix' takes features"):
+    with pytest.raises(PayloadError, match="image: model 'suffix' takes features, requested"):
         line.answer(Request("remote", 1, (Payload("image", b""),)), FAR)

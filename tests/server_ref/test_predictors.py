@@ -13,6 +13,7 @@ from edge_runtime.models import Bundle
 from server_ref.backend import Backend
 from server_ref.predictor import Outcome
 from server_ref.predictors import open_predictor
+from server_ref.sessions import Sessions
 
 MEAN, STD = np.array([100, 110, 120]), np.array([50, 55, 60])
 
@@ -47,7 +48,7 @@ def bundle(bundle_folder) -> Bundle:
 
 def predictor(bundle: Bundle, name: str):
     """A predictor of the tiny bundle."""
-    return open_predictor(bundle, bundle.model("server", name))
+    return open_predictor(bundle, bundle.model("server", name), Sessions())
 
 
 @pytest.mark.parametrize("chosen", [[0], [0, 15], list(range(16))])
@@ -107,7 +108,7 @@ def test_tokens_are_run_one_by_one(bundle):
 def test_edge_model_cannot_serve(bundle):
     """A model of another kind is refused by name."""
     with pytest.raises(BundleError, match="edge: kind 'vit-attention' cannot serve"):
-        open_predictor(bundle, bundle.model("edge", "edge"))
+        open_predictor(bundle, bundle.model("edge", "edge"), Sessions())
 
 
 def test_output_that_is_no_number(pixels):

@@ -1,0 +1,166 @@
+"""Two rounds of questions about one frame: recover what was not sent, classify, ask, and look again.
+
+Reconstruction of A-MOT's server (Liu et al., ACM TOSN 2024); docs/formats/wire.md describes what crosses the link.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_runtime.codecs import requested
+from edge_runtime.control.rounds import RoundTables
+from edge_runtime.errors import BundleError, PayloadError
+from edge_runtime.messages import Ask
+from edge_runtime.models import open_model
+from server_ref.asking import wanted_patches
+from server_ref.handlers import HANDLERS
+from server_ref.least_time import LeastTime
+from server_ref.normaliser import Normaliser
+from server_ref.picture import Picture, merge, paste
+from server_ref.predictor import Outcome, blame_the_model
+from server_ref.sessions import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edge_runtime.messages import PayloadKind, Request, SecondRound
+    from edge_runtime.models import Bundle, ModelSpec
+    from server_ref.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """A frame that is looked at for the first time."""
+
+    frame_id: int
+    picture: Picture
+    second: SecondRound | None
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Second:
+    """The patches uint8 ``[k, p, p, 3]`` that ``session`` asked for."""
+
+    session: Session
+    patches: NDArray[np.uint8]
+    deadline_s: float
+
+
+class RoundsPredictor:
+    """A vision transformer before which an autoencoder recovers what is missing (kind ``vit-states``).
+
+    Logits are divided by the temperature that calibration found for so many visible patches. When the result is less
+    sure than a request demands, the classifier's states are kept in ``sessions`` and patches are asked for; with those
+    a second, light pass brings the states up to date. Raises BundleError when the bundle's rounds are not of this
+    model.
+    """
+
+    kinds: tuple[PayloadKind, ...] = ("image", "patches", "samples", "requested")
+    batches = False
+
+    def __init__(self, bundle: Bundle, spec: ModelSpec, sessions: Sessions, threads: int = 1) -> None:
+        rounds = bundle.manifest.rounds
+        if rounds is None or rounds.classifier != spec.name:
+            raise BundleError(f"{spec.name}: the bundle's rounds do not name it as their classifier")
+        specs = [spec, bundle.model("server", rounds.recovery), bundle.model("server", rounds.update)]
+        if len({(one.mean, one.std) for one in specs}) > 1:
+            raise BundleError(f"{', '.join(one.name for one in specs)}: differ in mean or std, export them with one")
+        self._classifier, self._recovery, self._update = (open_model(bundle, one, threads=threads) for one in specs)
+        self._tables = RoundTables.load(bundle.read(rounds.tables)) if rounds.tables else None
+        self._uncertainty_weight = rounds.uncertainty_weight
+        self._frame = bundle.frame
+        self._normalise = Normaliser(spec)
+        self._sessions = sessions
+        # Of a first look, and from a question to the second answer.
+        self._full_pass, self._second_round = LeastTime(), LeastTime()
+        self.max_bytes = 3 * bundle.frame.size**2
+
+    def decode(self, request: Request, deadline_s: float) -> list[_First] | list[_Second]:
+        """What the payloads show; raises SessionForgotten for a second round whose first is not remembered."""
+        size, patch = self._frame.size, self._frame.patch
+        if request.payloads[0].kind != "requested":
+            pictures = [HANDLERS[payload.kind](payload.data, size, patch) for payload in request.payloads]
+            return [_First(request.frame_id, picture, request.second, deadline_s) for picture in pictures]
+        if len(request.payloads) > 1:
+            raise PayloadError(f"requested: {len(request.payloads)} frames in a second round, send one at a time")
+        data = request.payloads[0].data
+        session = self._sessions.recall(requested.session_of(data), request.frame_id)
+        return [_Second(session, requested.decode(data, len(session.asked), patch), deadline_s)]
+
+    def run(self, inputs: Sequence[_First | _Second]) -> list[Outcome]:
+        """Look at each frame, for the first or for the second time."""
+        return [self._first(one) if isinstance(one, _First) else self._second(one) for one in inputs]
+
+    def _first(self, first: _First) -> Outcome:
+        started_s = time.monotonic()
+        patches = self._recover(first.picture)
+        image = self._image(patches)
+        seen = self._classifier.run({"image": image})
+        outcome = Outcome(self._calibrated(seen["logits"][0], len(first.picture.indices)))
+        self._full_pass.took(time.monotonic() - started_s)
+        if not self._may_ask(first, outcome):
+            return outcome
+        assert first.second is not None  # noqa: S101 - or it may not ask
+        with blame_the_model():
+            asked = wanted_patches(
+                seen["attention"][0], patches, first.picture.indices, first.second.patches, self._uncertainty_weight
+            )
+        session = Session(
+            first.frame_id, first.picture, asked, image, seen["states"], first.second.below, time.monotonic()
+        )
+        if not self._sessions.has_room_for(session.nbytes):
+            return outcome
+        return Outcome(outcome.logits, Ask(self._sessions.remember(session), asked))
+
+    def _may_ask(self, first: _First, outcome: Outcome) -> bool:
+        """Whether the answer is not sure enough, patches are missing and they may come in time."""
+        return (
+            first.second is not None
+            and len(first.picture.indices) < self._frame.grid**2
+            and outcome.probabilities.max() < first.second.below
+            and self._second_round.fits(first.deadline_s - time.monotonic())
+        )
+
+    def _second(self, second: _Second) -> Outcome:
+        session = second.session
+        picture = merge(session.picture, Picture(session.asked, second.patches))
+        image = session.image.copy()
+        paste(self._normalise(second.patches), session.asked, image)
+        positions = session.asked.astype(np.int64)[np.newaxis]
+        updated = self._update.run({"image": image, "states": session.states, "positions": positions})
+        outcome = Outcome(self._calibrated(updated["logits"][0], len(picture.indices)))
+        unsure = outcome.probabilities.max() < session.below
+        # Twice its time, since what comes too late costs the answer that there is.
+        if unsure and self._full_pass.fits((second.deadline_s - time.monotonic()) / 2):
+            outcome = self._first(_First(session.frame_id, picture, None, second.deadline_s))
+        self._second_round.took(time.monotonic() - session.asked_s)
+        return outcome
+
+    def _recover(self, picture: Picture) -> NDArray[np.float32]:
+        """All patches ``[n, 3, p, p]``, normalised: as they came, recovered where they did not."""
+        patches = self._normalise(picture.patches)
+        if len(patches) == self._frame.grid**2:
+            everything = np.empty(patches.shape, np.float32)
+        else:
+            tokens = np.ascontiguousarray(patches).reshape(1, len(patches), -1)
+            positions = picture.indices.astype(np.int64)[np.newaxis]
+            recovered = self._recovery.run({"patches": tokens, "positions": positions})["recovered"]
+            everything = recovered.reshape(-1, *patches.shape[1:])
+        everything[picture.indices] = patches
+        return everything
+
+    def _image(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        image = np.empty((1, 3, self._frame.size, self._frame.size), np.float32)
+        paste(patches, np.arange(len(patches), dtype=np.uint16), image)
+        return image
+
+    def _calibrated(self, logits: NDArray[np.float32], visible: int) -> NDArray[np.float32]:
+        """Logits whose probabilities are as often right as they say, with so many patches visible."""
+        return logits / np.float32(self._tables.temperature(visible)) if self._tables else logits
