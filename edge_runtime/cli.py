@@ -14,6 +14,7 @@ from edge_runtime.cli_codec import add_codec
 from edge_runtime.cli_evaluate import add_evaluate
 from edge_runtime.cli_options import add_system_options, command, deadline_s, load, measured_link
 from edge_runtime.cli_schedule import add_schedule
+from edge_runtime.cli_slo import add_slo
 from edge_runtime.errors import ArgumentError, EdgeRuntimeError
 from edge_runtime.messages import Frame
 from edge_runtime.models import installed_runtimes
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_evaluate(commands)
     add_schedule(commands)
+    add_slo(commands)
     add_codec(commands)
     command(commands, "kernels", _kernels, "say which kernels run here, and how", needs_bundle=False)
     return parser

@@ -7,13 +7,15 @@ go and takes the first that fits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from edge_runtime.errors import ArgumentError
+from edge_runtime.errors import ArgumentError, Unmeetable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from edge_runtime.control.rounds import Bytes, PatchCodec, RoundTables
@@ -55,6 +57,18 @@ class RoundPlan:
     mode: Mode
 
 
+class Packing(Protocol):
+    """What of a plan tells how its patches are packed."""
+
+    @property
+    def codec(self) -> PatchCodec:
+        """The patch codec."""
+
+    @property
+    def quality(self) -> int:
+        """The codec's, 1..100."""
+
+
 class Conditions(NamedTuple):
     """What is believed of link and server: ``bandwidth`` in bytes a second, the rest in seconds.
 
@@ -72,6 +86,21 @@ class Conditions(NamedTuple):
     def round_s(self, size: float, server_s: float) -> float:
         """A round of ``size`` bytes on the link, for which the server's tables say ``server_s``, without margin."""
         return size / self.bandwidth + self.round_trip_s + self.queue_s + self.server_factor * server_s
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision: the chosen plan and the next best ones, each of another mode or codec setting than those before it.
+
+    ``fitting`` and ``all`` count the plans by mode. ``binds`` is what keeps it from a better one: the ``deadline``, the
+    ``accuracy`` that was wanted, the price of ``bytes``, or ``nothing`` when there is none in the tables.
+    """
+
+    chosen: RoundPlan
+    next_best: tuple[RoundPlan, ...]
+    fitting: dict[Mode, int]
+    all: dict[Mode, int]
+    binds: Literal["deadline", "accuracy", "bytes", "nothing"]
 
 
 class Columns(NamedTuple):
@@ -110,6 +139,7 @@ class RoundPlans:
         merit = np.where(reaches, -np.log(columns.expected_bytes), columns.accuracy - price * columns.expected_bytes)
         order = np.lexsort((columns.expected_bytes, -merit, ~reaches))
         self.tables = tables
+        self._price = price
         self.columns = Columns(*(column[order] for column in columns))
         self.reaches: NDArray[np.bool_] = reaches[order]
         self._merit: F64 = merit[order]
@@ -152,11 +182,38 @@ class RoundPlans:
         size = columns.first_bytes[place] + ROUND_BYTES
         return self._plan(place, "best-effort", conditions.round_s(size, columns.first_server_s[place]), 0.0)
 
+    def explain(self, conditions: Conditions, left_s: float) -> Explanation:
+        """The decision that `best` would take with no plan in force, a best effort where there is none."""
+        fits = self.total_s(conditions) <= left_s
+        plans = list(self._distinct(fits, conditions)) or [self.best_effort(conditions)]
+        two = self.columns.second > 0
+        return Explanation(
+            chosen=plans[0],
+            next_best=tuple(plans[1:]),
+            fitting={"two-round": int((fits & two).sum()), "single-round": int((fits & ~two).sum())},
+            all={"two-round": int(two.sum()), "single-round": int((~two).sum())},
+            binds=self._binds(bool(fits[0])),
+        )
+
+    def _distinct(self, fits: NDArray[np.bool_], conditions: Conditions) -> Iterator[RoundPlan]:
+        """The best that fits of every mode and setting, best first."""
+        kinds = 2 * self.columns.setting + (self.columns.second > 0)
+        places = np.flatnonzero(fits)
+        for first in np.sort(np.unique(kinds[places], return_index=True)[1]):
+            yield self.plan(int(places[first]), conditions)
+
+    def _binds(self, is_best: bool) -> Literal["deadline", "accuracy", "bytes", "nothing"]:
+        if not is_best:
+            return "deadline"
+        if self.reaches[0]:
+            return "accuracy"
+        return "bytes" if self._price else "nothing"
+
     def first_server_s(self, plan: RoundPlan) -> float:
         """Seconds that the server's tables have for the first round of ``plan``."""
         return float(np.interp(plan.first, self.tables.first, self.tables.server_ms.first)) / 1e3
 
-    def second_round(self, plan: RoundPlan, count: int) -> tuple[float, float]:
+    def second_round(self, plan: Packing, count: int) -> tuple[float, float]:
         """Bytes that a second round of ``count`` patches rarely exceeds, and the tables' server seconds for it."""
         tables = self.tables
         setting = [(one.codec, one.quality) for one in tables.settings].index((plan.codec, plan.quality))
@@ -187,6 +244,12 @@ class RoundPlans:
             second_s=float(second_s),
             mode=mode,
         )
+
+
+def unmeetable(left_s: float, least_s: float) -> Unmeetable:
+    """What to raise when ``left_s`` seconds are left and the smallest first round takes ``least_s``."""
+    needs = f"the smallest first round needs {least_s * 1e3:.0f} ms"
+    return Unmeetable(f"deadline: {left_s * 1e3:.0f} ms left, {needs}; allow more")
 
 
 def _columns(tables: RoundTables) -> Columns:

@@ -13,13 +13,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_runtime.control.round_plans import ROUND_BYTES, Conditions, RoundPlan, RoundPlans
-from edge_runtime.errors import Unmeetable
+from edge_runtime.control.round_plans import ROUND_BYTES, Conditions, RoundPlans, unmeetable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_runtime.control.link_estimate import LinkEstimate, LinkView
+    from edge_runtime.control.round_plans import Packing, RoundPlan
     from edge_runtime.control.rounds import RoundTables
 
 # The bandwidth planned with is so many standard deviations of its logarithm below the estimate,
@@ -86,7 +86,7 @@ class Slo:
             self._kept, self._plan = place, self._plans.plan(place, conditions)
         return self._plan
 
-    def second_fits(self, plan: RoundPlan, count: int, left_s: float) -> bool:
+    def second_fits(self, plan: Packing, count: int, left_s: float) -> bool:
         """Whether a second round of ``count`` patches should be answered within ``left_s`` seconds from now."""
         conditions = self._careful(self._link.view(self._clock()))
         size, server_s = self._plans.second_round(plan, count)
@@ -140,8 +140,7 @@ class Slo:
         is_stale = self._since_s - self._sent_s > STALE_S
         least_s = self._plans.best_effort(hoped).first_s if is_stale else plan.first_s
         if least_s > left_s:
-            needs = f"the smallest first round needs {least_s * 1e3:.0f} ms"
-            raise Unmeetable(f"deadline: {left_s * 1e3:.0f} ms left, {needs}; allow more")
+            raise unmeetable(left_s, least_s)
         return plan
 
     def _expected(self, view: LinkView) -> Conditions:
