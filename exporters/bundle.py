@@ -89,6 +89,7 @@ def _manifest(spec: BundleSpec, models: list[ModelSpec]) -> Manifest:
         models=tuple(models),
         gate=spec.gate,
         class_folders=spec.class_folders,
+        rounds=spec.rounds,
     )
     return msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
 

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from edge_runtime.errors import ModelError
 from exporters.networks.catalogue import build_network
 from exporters.networks.readings import Reading, read_as
-from exporters.validate_samples import Sample, samples_of
+from exporters.validate_samples import Sample, samples_of, with_states
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +52,9 @@ def prepare_model(entry: ModelEntry, frame: FrameSpec, classes: int, base: Path,
     network = build_network(entry, frame, classes, base)
     reading = read_as(entry.kind, network, all_layers=entry.all_layers)
     samples = samples_of(entry.kind, photos, entry.mean, entry.std, frame.patch)
+    if entry.kind == "vit-update":
+        samples = with_states(samples, frame.patch, read_as("vit-states", network).answer)
     wanted = [reading.answer(sample) for sample in samples]
-    answered = wanted[0]["logits"].shape
-    if answered != (1, classes):
+    if "logits" in wanted[0] and (answered := wanted[0]["logits"].shape) != (1, classes):
         raise ModelError(f"{entry.name}: its logits are {list(answered)}, but {classes} classes are named")
     return Prepared(reading, samples, wanted)

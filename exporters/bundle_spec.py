@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_runtime.errors import BundleError
-from edge_runtime.models.bundle import FrameSpec, GateSpec, Positive, Precision, Role, Triple
+from edge_runtime.models.bundle import FrameSpec, GateSpec, Positive, Precision, Role, RoundsSpec, Triple
 
 PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$"
 PlainName = Annotated[str, msgspec.Meta(pattern=PLAIN_NAME)]
 Format = Literal["onnx", "tflite"]
-WholeKind = Literal["vit-attention", "vit-tokens", "cnn-filled"]
+WholeKind = Literal["vit-attention", "vit-tokens", "vit-states", "vit-update", "mae-recovery", "cnn-filled"]
 """Kinds of models that are exported whole; `edge-export split` writes the others."""
 
 
@@ -29,12 +29,12 @@ class FileEntry(_Table, frozen=True):
 
 
 class NetworkEntry(_Table, frozen=True, kw_only=True):
-    """A PyTorch network: ``hybrid``, ``vit``, ``resnet``, ``efficientnet-lite0|1|2`` or one's own ``MODULE:FACTORY``.
+    """A PyTorch network by its name in ``catalogue.build_network``, or one's own as ``MODULE:FACTORY``.
 
     ``weights`` is a state dict (.safetensors or .pt), relative to the spec. Without it, EfficientNet-Lite has its
     ImageNet weights and one's own network those that its factory gave it; the other networks must have weights.
-    ``width``, ``depth`` and ``heads`` shape ``hybrid`` and ``vit``; ``imagenet_classes`` cuts EfficientNet-Lite's
-    classifier to those rows.
+    ``width``, ``depth`` and ``heads`` shape ``hybrid``, ``vit``, ``two-round-vit`` and ``mae``, ``decoder_…`` the
+    latter's other half; ``imagenet_classes`` cuts EfficientNet-Lite's classifier to those rows.
     """
 
     network: str
@@ -42,6 +42,9 @@ class NetworkEntry(_Table, frozen=True, kw_only=True):
     width: Positive | None = None
     depth: Positive | None = None
     heads: Positive | None = None
+    decoder_width: Positive | None = None
+    decoder_depth: Positive | None = None
+    decoder_heads: Positive | None = None
     imagenet_classes: tuple[int, ...] | None = None
 
 
@@ -65,11 +68,12 @@ class BundleSpec(_Table, frozen=True):
 
     name: str
     classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
-    default_edge_model: str
     default_server_model: str
     frame: FrameSpec
-    gate: GateSpec
     models: tuple[ModelEntry, ...]
+    default_edge_model: str = ""
+    gate: GateSpec | None = None
+    rounds: RoundsSpec | None = None
     class_folders: tuple[str, ...] = ()
 
 
@@ -96,12 +100,15 @@ def _check(path: Path, spec: BundleSpec) -> None:
         if names.count(name) > 1:
             raise BundleError(f"{path}: two models are named {name!r}; file names come from it, give each its own")
     sides = {(model.role, model.name) for model in spec.models}
+    has_edge = any(model.role == "edge" for model in spec.models)
     for role, name in (("edge", spec.default_edge_model), ("server", spec.default_server_model)):
-        if (role, name) not in sides:
+        if (role, name) not in sides and (name or role == "server" or has_edge):
             raise BundleError(f"{path}: default_{role}_model {name!r} is not among its {role} models")
     for model in spec.models:
         if (model.role == "edge") != (model.kind == "vit-attention"):
             raise BundleError(
                 f"{path}: {model.name} is a {model.kind} model in the role {model.role!r}; "
-                "edge models are vit-attention, server models vit-tokens or cnn-filled"
+                "edge models are vit-attention, server models are of the other kinds"
             )
+    if spec.rounds and spec.rounds.tables:
+        raise BundleError(f"{path}: rounds.tables: nothing is calibrated yet; leave it to `edge-export calibrate`")

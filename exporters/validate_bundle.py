@@ -13,9 +13,10 @@ from edge_runtime.models.bundle import Bundle, ModelSpec, Precision
 from exporters.bundle_folder import SIDES
 from exporters.bundle_spec import read_spec
 from exporters.validate import TOLERANCE, Check, check_runtime
-from exporters.validate_samples import Sample, photos_for, samples_of
+from exporters.validate_samples import Sample, photos_for, samples_of, with_states
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,6 +38,8 @@ def validate_bundle(folder: Path, spec: Path | None, photos: Path | None, count:
         samples = samples_of(model.kind, pixels, model.mean, model.std, bundle.frame.patch)
         if model.kind == "cnn-suffix":
             samples = _features(bundle, model, samples)
+        if model.kind == "vit-update":
+            samples = with_states(samples, bundle.frame.patch, _first_look(bundle, model))
         wanted = _pytorch(spec, model, pixels) if spec else _most_precise(bundle, model, samples)
         for file in model.files:
             claimed.update(file.runtimes)
@@ -66,6 +69,13 @@ def _features(bundle: Bundle, suffix: ModelSpec, images: list[Sample]) -> list[S
     shape = (1, *suffix.files[0].inputs[0].shape[1:])
     rng = np.random.default_rng(0)
     return [{"features": rng.normal(size=shape).astype(np.float32)} for _ in images]
+
+
+def _first_look(bundle: Bundle, update: ModelSpec) -> Callable[[Sample], Sample]:
+    rounds = bundle.manifest.rounds
+    if rounds is None or rounds.update != update.name:
+        raise BundleError(f"{bundle.folder}: {update.name} is nobody's update; name it in [rounds] of the spec")
+    return open_model(bundle, bundle.model("server", rounds.classifier)).run
 
 
 def _most_precise(bundle: Bundle, model: ModelSpec, samples: list[Sample]) -> list[Sample]:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,20 +40,43 @@ def synthetic_photos(size: int, count: int) -> NDArray[np.uint8]:
 
 
 def samples_of(kind: Kind, photos: NDArray[np.uint8], mean: Triple, std: Triple, patch: int) -> list[Sample]:
-    """One sample per photo ``[B, S, S, 3]``. Those for ``vit-tokens`` are ever smaller random subsets of patches.
+    """One sample per photo ``[B, S, S, 3]``. Where a kind takes patches, these are ever smaller random subsets.
 
-    The first sample always holds every patch.
+    The first sample always holds every patch. ``vit-update`` needs states too, see `with_states`.
     """
     normalised = (photos.astype(np.float32) - np.array(mean, np.float32)) / np.array(std, np.float32)
     images = np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))[:, None]
-    if kind != "vit-tokens":
-        return [{"image": image} for image in images]
+    if kind in ("vit-tokens", "mae-recovery"):
+        return [_subset(image, patch, positions) for image, positions in _subsets(images, patch)]
+    if kind == "vit-update":
+        return [{"image": image, "positions": positions[None]} for image, positions in _subsets(images, patch)]
+    return [{"image": image} for image in images]
+
+
+def with_states(samples: list[Sample], patch: int, first: Callable[[Sample], Sample]) -> list[Sample]:
+    """Samples of ``vit-update`` with the ``states`` that ``first`` finds where their ``positions`` are still empty."""
+    return [sample | {"states": first({"image": _emptied(sample, patch)})["states"]} for sample in samples]
+
+
+def _emptied(sample: Sample, patch: int) -> NDArray[np.float32]:
+    image = sample["image"].copy()
+    grid = image.shape[-1] // patch
+    by_patch = image.reshape(1, 3, grid, patch, grid, patch)
+    rows, columns = np.divmod(sample["positions"][0], grid)
+    by_patch[:, :, rows, :, columns] = 0
+    return image
+
+
+def _subsets(images: NDArray[np.float32], patch: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Each image with the positions of ever fewer of its patches."""
     rng = np.random.default_rng(0)
-    return [_subset(image, patch, 1 - i / len(images), rng) for i, image in enumerate(images)]
+    count = (images.shape[-1] // patch) ** 2
+    for i, image in enumerate(images):
+        share = 1 - i / len(images)
+        yield image, np.sort(rng.permutation(count)[: max(1, round(share * count))]).astype(np.int64)
 
 
-def _subset(image: NDArray[np.float32], patch: int, share: float, rng: np.random.Generator) -> Sample:
+def _subset(image: NDArray[np.float32], patch: int, positions: NDArray[np.int64]) -> Sample:
     grid = image.shape[-1] // patch
     patches = image.reshape(3, grid, patch, grid, patch).transpose(1, 3, 0, 2, 4).reshape(grid * grid, -1)
-    positions = np.sort(rng.permutation(grid * grid)[: max(1, round(share * grid * grid))])
-    return {"patches": patches[None, positions], "positions": positions[None].astype(np.int64)}
+    return {"patches": patches[None, positions], "positions": positions[None]}

@@ -14,6 +14,9 @@ from safetensors.torch import load_file
 from edge_runtime.errors import ArgumentError, ModelError
 
 INNER = "network."
+OURS = {"hybrid", "mae", "resnet", "two-round-vit", "vit"}
+"""Networks that come without weights."""
+SHAPE = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +31,7 @@ def build_network(entry: NetworkEntry, frame: FrameSpec, classes: int, folder: P
     """The network that ``entry`` names, with its weights; ``folder`` is where its relative paths start."""
     if entry.network.startswith("efficientnet-lite"):
         network = _efficientnet(entry)
-    elif entry.network in {"hybrid", "resnet", "vit"}:
+    elif entry.network in OURS:
         if entry.weights is None:
             raise ArgumentError(f"{entry.network}: has no weights of its own; name a state dict with `weights`")
         network = _resnet(classes) if entry.network == "resnet" else _transformer(entry, frame, classes)
@@ -111,11 +114,17 @@ def _resnet(classes: int) -> nn.Module:
 
 def _transformer(entry: NetworkEntry, frame: FrameSpec, classes: int) -> nn.Module:
     from exporters.networks.hybrid import HybridConfig, HybridVit
+    from exporters.networks.mae import MaeConfig, MaskedAutoencoder
+    from exporters.networks.two_round_vit import TwoRoundConfig, TwoRoundVit
     from exporters.networks.vit import VisionTransformer, VitConfig
 
-    shape = {key: value for key in ("width", "depth", "heads") if (value := getattr(entry, key)) is not None}
+    shape: dict[str, int] = {key: value for key in SHAPE if (value := getattr(entry, key)) is not None}
+    if entry.network == "mae":
+        return MaskedAutoencoder(MaeConfig(image_size=frame.size, patch=frame.patch, **shape))
     if entry.network == "vit":
         return VisionTransformer(VitConfig(image_size=frame.size, patch=frame.patch, classes=classes, **shape))
     if frame.patch != 16:
-        raise ArgumentError(f"frame.patch {frame.patch}: the hybrid's stem divides by 16; use 16 or another network")
-    return HybridVit(HybridConfig(image_size=frame.size, classes=classes, **shape))
+        raise ArgumentError(f"frame.patch {frame.patch}: {entry.network} divides by 16; use 16 or another network")
+    if entry.network == "hybrid":
+        return HybridVit(HybridConfig(image_size=frame.size, classes=classes, **shape))
+    return TwoRoundVit(TwoRoundConfig(image_size=frame.size, classes=classes, **shape))

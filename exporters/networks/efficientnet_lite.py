@@ -64,3 +64,35 @@ class LiteStem(nn.Module):
         for block in self.stages:
             x = block(x)
         return x
+
+
+class LiteTrunk(nn.Module):
+    """All stages of EfficientNet-Lite0 as features of a 16-pixel token grid.
+
+    112 channels at 1/16 of the picture say where, 320 channels at 1/32, each given to 2 × 2 tokens, say what.
+    """
+
+    CHANNELS = 112 + 320
+    FINE_BLOCKS = 11
+
+    def __init__(self, lite: EfficientNet | None = None) -> None:
+        """Take the stages of a given EfficientNet-Lite0; without one, its ImageNet weights."""
+        super().__init__()
+        lite = lite or efficientnet_lite(0)
+        self.conv, self.norm, self.activation = lite._conv_stem, lite._bn0, lite._swish
+        self.fine = nn.ModuleList(lite._blocks[: self.FINE_BLOCKS])
+        self.coarse = nn.ModuleList(lite._blocks[self.FINE_BLOCKS :])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map ``images [B, 3, H, W]``, sides multiples of 32, normalised as EfficientNet-Lite wants, to tokens.
+
+        They are ``[B, H · W / 256, 432]``, row by row.
+        """
+        x = self.activation(self.norm(self.conv(images)))
+        for block in self.fine:
+            x = block(x)
+        fine = x
+        for block in self.coarse:
+            x = block(x)
+        coarse = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        return torch.cat([fine, coarse], dim=1).flatten(2).transpose(1, 2)

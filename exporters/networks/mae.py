@@ -28,9 +28,9 @@ class MaeConfig:
     width: int = 192
     depth: int = 6
     heads: int = 3
-    decoder_width: int = 192
+    decoder_width: int = 128
     decoder_depth: int = 4
-    decoder_heads: int = 3
+    decoder_heads: int = 4
 
     @property
     def grid(self) -> int:
@@ -81,7 +81,7 @@ class MaskedAutoencoder(nn.Module):
 
 
 def sine_positions(grid: int, width: int) -> Tensor:
-    """Two-dimensional sine-cosine positions ``[grid², width]``: half of the channels for the row, half for the column."""
+    """Two-dimensional sine-cosine positions ``[grid², width]``: half of the channels say the row, half the column."""
     frequencies = 10_000 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
     angles = torch.arange(grid, dtype=torch.float64).unsqueeze(1) * frequencies
     line = torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -77,6 +77,45 @@ class TokensReading(Reading):
         return cast("Tensor", getattr(self.network, self.method)(patches, positions))
 
 
+class RecoveryReading(Reading):
+    """Kind ``mae-recovery``: ``patches [B, N, 3 p²]`` and ``positions [B, N]`` to ``recovered [B, grid², 3 p²]``."""
+
+    method = "forward"
+    axes: ClassVar = TokensReading.axes
+    outputs = ("recovered",)
+
+    def forward(self, patches: Tensor, positions: Tensor) -> Tensor:
+        """All patches from those that were seen."""
+        return cast("Tensor", self.network(patches, positions))
+
+
+class StatesReading(Reading):
+    """Kind ``vit-states``: ``image [B, 3, S, S]`` to ``logits [B, C]``, ``attention [B, heads, T]`` and ``states``.
+
+    ``states [B, layers, 2, heads, T, d]`` are every layer's keys and values.
+    """
+
+    method = "first"
+    axes: ClassVar = {"image": {0: "batch"}}
+    outputs = ("logits", "attention", "states")
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A first look."""
+        return cast("tuple[Tensor, Tensor, Tensor]", getattr(self.network, self.method)(image))
+
+
+class UpdateReading(Reading):
+    """Kind ``vit-update``: a changed ``image``, ``states`` of before, changed ``positions [B, D]`` to ``logits``."""
+
+    method = "update"
+    axes: ClassVar = {"image": {0: "batch"}, "states": {0: "batch"}, "positions": {0: "batch", 1: "changed"}}
+    outputs = ("logits",)
+
+    def forward(self, image: Tensor, states: Tensor, positions: Tensor) -> Tensor:
+        """A second look at what changed."""
+        return cast("Tensor", getattr(self.network, self.method)(image, states, positions))
+
+
 class ImageReading(Reading):
     """Kind ``cnn-filled``: ``image [B, 3, S, S]``, missing patches filled, to ``logits [B, C]``."""
 
@@ -101,4 +140,10 @@ def read_as(kind: Kind, network: nn.Module, *, all_layers: bool = False) -> Read
         return AttentionReading(network, all_layers=all_layers)
     if all_layers:
         raise ArgumentError(f"all_layers: a {kind} model reports no attention; leave it out")
-    return TokensReading(network) if kind == "vit-tokens" else ImageReading(network)
+    readings: dict[Kind, type[Reading]] = {
+        "vit-tokens": TokensReading,
+        "vit-states": StatesReading,
+        "vit-update": UpdateReading,
+        "mae-recovery": RecoveryReading,
+    }
+    return readings.get(kind, ImageReading)(network)

@@ -30,9 +30,9 @@ class Recovery:
     Half of the batches are sampled at random, as the paper does, half on the jittered grid, as the device does.
     """
 
-    def __init__(self, config: MaeConfig | None = None, epochs: int = 24) -> None:
+    def __init__(self, config: MaeConfig | None = None, epochs: int = 9) -> None:
         self.model = MaskedAutoencoder(config or MaeConfig())
-        self.schedule = Schedule(epochs=epochs, batch=64, learning_rate=1.5e-3)
+        self.schedule = Schedule(epochs=epochs, batch=32, learning_rate=1e-3)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:  # noqa: ARG002
         """Error on the hidden patches of a batch, which all show as many."""

@@ -10,6 +10,8 @@ import torch
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling.tables import Level, LevelCodec, Origin, Site, Tables
 from exporters.bundle import build_bundle
+from exporters.networks.mae import MaeConfig, MaskedAutoencoder
+from exporters.networks.two_round_vit import TwoRoundConfig, TwoRoundVit
 from exporters.networks.vit import VisionTransformer, VitConfig
 
 # Tiny networks gain nothing from a second thread, and where cores are shared its waiting costs minutes.
@@ -86,6 +88,55 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, spec_path: Path) -> Bu
     out = tmp_path_factory.mktemp("bundle")
     build_bundle(spec_path, out, count=3)
     return Bundle.load(out)
+
+
+ROUNDS_SPEC = """
+name = "two rounds"
+classes = ["cat", "dog", "bird"]
+default_server_model = "look"
+
+[frame]
+size = 64
+patch = 16
+
+[rounds]
+classifier = "look"
+recovery = "recover"
+update = "look-again"
+pattern = "jittered-grid"
+"""
+ROUNDS_MODEL = """
+[[models]]
+name = "{name}"
+role = "server"
+kind = "{kind}"
+network = "{network}"
+weights = "{network}.pt"
+width = 16
+depth = 2
+heads = 2
+mean = [127.0, 127.0, 127.0]
+std = [128.0, 128.0, 128.0]
+files = [{{ format = "onnx", precision = "fp16" }}]
+"""
+
+
+@pytest.fixture(scope="session")
+def rounds_spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spec of two rounds, sixteen patches and three classes, with its random weights beside it."""
+    folder = tmp_path_factory.mktemp("rounds-spec")
+    torch.manual_seed(0)
+    shape = {"image_size": 64, "width": 16, "depth": 2, "heads": 2}
+    torch.save(TwoRoundVit(TwoRoundConfig(**shape, classes=3)).state_dict(), folder / "two-round-vit.pt")
+    torch.save(MaskedAutoencoder(MaeConfig(**shape)).state_dict(), folder / "mae.pt")
+    models = (
+        ("look", "vit-states", "two-round-vit"),
+        ("look-again", "vit-update", "two-round-vit"),
+        ("recover", "mae-recovery", "mae"),
+    )
+    entries = [ROUNDS_MODEL.format(name=name, kind=kind, network=network) for name, kind, network in models]
+    (folder / "rounds.toml").write_text("".join([ROUNDS_SPEC, *entries]))
+    return folder / "rounds.toml"
 
 
 @pytest.fixture(scope="session")

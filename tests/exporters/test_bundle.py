@@ -10,6 +10,7 @@ import pytest
 from edge_runtime.errors import BundleError, ModelError
 from edge_runtime.models import Bundle, open_model
 from exporters.bundle import build_bundle
+from exporters.validate_bundle import validate_bundle
 from exporters.validate_samples import samples_of, synthetic_photos
 
 if TYPE_CHECKING:
@@ -49,6 +50,21 @@ def test_half_precision_halves_matrices_only(tiny_bundle: Bundle) -> None:
         if weight.data_type == onnx.TensorProto.FLOAT:
             assert len(weight.dims) < 2
     assert {tensor.dtype for tensor in tiny_bundle.model("edge").files[0].inputs} == {"float32"}
+
+
+def test_two_rounds_are_exported_and_agree(tmp_path: Path, rounds_spec: Path) -> None:
+    """Recovery, first look and second look run with PyTorch's results, also as a bundle that is checked later."""
+    manifest, checks = build_bundle(rounds_spec, tmp_path, count=3)
+    assert {check.file for check in checks if check.passed} == {
+        "look-fp16.onnx",
+        "look-again-fp16.onnx",
+        "recover-fp16.onnx",
+    }
+    assert manifest.rounds is not None
+    assert Bundle.load(tmp_path).manifest.rounds == manifest.rounds
+    later, missing = validate_bundle(tmp_path, None, None, count=2)
+    assert all(check.passed for check in later)
+    assert missing == []
 
 
 def test_foreign_folder_is_left_alone(tmp_path: Path, spec_path: Path) -> None:

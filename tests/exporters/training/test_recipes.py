@@ -8,8 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from exporters.imagenette import IMAGENET_INDICES
+from exporters.networks.efficientnet_lite import efficientnet_lite
+from exporters.networks.mae import MaeConfig, MaskedAutoencoder, to_patches
 from exporters.training.patch_tolerant import PatchTolerant, keep_mask
-from exporters.training.photos import Photos, load_photos
+from exporters.training.photos import Photos, load_photos, normalise
+from exporters.training.recovery import sampled_positions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +70,45 @@ def test_server_vit_steps(photos: Photos, deit_weights: Path) -> None:
     _step(recipe, photos, progress=0.1)
     _step(recipe, photos, progress=0.9)
     _evaluate(recipe, photos)
+
+
+def test_recovery_steps_and_reports_decibels(photos: Photos) -> None:
+    """The autoencoder learns from hidden patches; its figures are peak signal-to-noise ratios."""
+    from exporters.training.recovery import Recovery
+
+    recipe = Recovery(MaeConfig(width=24, depth=1, heads=1, decoder_width=16, decoder_depth=1, decoder_heads=1))
+    _step(recipe, photos)
+    with torch.no_grad():
+        figures = recipe.evaluate(recipe.model.eval(), photos)
+    assert list(figures) == ["psnr_at_0.1", "psnr_at_0.25", "psnr_at_0.5"]
+    assert all(0 < value < 40 for value in figures.values())
+
+
+def test_two_round_vit_learns_on_a_frozen_trunk(photos: Photos, tmp_path: Path) -> None:
+    """Only the transformer has gradients; pictures reach it sampled, coded and recovered."""
+    from exporters.training.two_round import TwoRound
+
+    torch.save(MaskedAutoencoder(MaeConfig()).state_dict(), tmp_path / "recovery.pt")
+    torch.save(efficientnet_lite(0, IMAGENET_INDICES).state_dict(), tmp_path / "trunk.pt")
+    recipe = TwoRound(tmp_path / "recovery.pt", tmp_path / "trunk.pt")
+    _step(recipe, photos)
+    assert all(parameter.grad is None for parameter in recipe.model.trunk.parameters())
+    _evaluate(recipe, photos)
+
+
+def test_sampled_patches_reach_the_server_as_they_were(photos: Photos, tmp_path: Path) -> None:
+    """At a high quality what was sampled is pasted over whatever was recovered."""
+    from exporters.training.two_round import TwoRound
+
+    torch.save(MaskedAutoencoder(MaeConfig()).state_dict(), tmp_path / "recovery.pt")
+    torch.save(efficientnet_lite(0, IMAGENET_INDICES).state_dict(), tmp_path / "trunk.pt")
+    recipe = TwoRound(tmp_path / "recovery.pt", tmp_path / "trunk.pt")
+    whole = normalise(photos.pixels.permute(0, 3, 1, 2).float(), (127.0,) * 3, (128.0,) * 3)
+    seen = to_patches(recipe.server_sees(photos.pixels, 0.25, seed=3, quality=100), 16)
+    error = (seen - to_patches(whole, 16)).square().mean(-1)
+    sampled = sampled_positions(2, 14, 0.25, "jittered-grid", 3)
+    hidden = torch.ones_like(error).scatter(1, sampled, 0)
+    assert 10 * error.gather(1, sampled).mean() < (error * hidden).sum() / hidden.sum()
 
 
 def test_relu_resnet_steps_at_every_size(photos: Photos) -> None:
