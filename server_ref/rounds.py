@@ -15,13 +15,12 @@ from edge_runtime.codecs import requested
 from edge_runtime.control.rounds import RoundTables
 from edge_runtime.errors import BundleError, PayloadError
 from edge_runtime.messages import Ask
-from edge_runtime.models import open_model
 from server_ref.asking import wanted_patches
 from server_ref.handlers import HANDLERS
 from server_ref.least_time import LeastTime
-from server_ref.normaliser import Normaliser
-from server_ref.picture import Picture, merge, paste
+from server_ref.picture import Picture, merge
 from server_ref.predictor import Outcome, blame_the_model
+from server_ref.round_models import RoundModels
 from server_ref.sessions import Session
 
 if TYPE_CHECKING:
@@ -69,14 +68,10 @@ class RoundsPredictor:
         rounds = bundle.manifest.rounds
         if rounds is None or rounds.classifier != spec.name:
             raise BundleError(f"{spec.name}: the bundle's rounds do not name it as their classifier")
-        specs = [spec, bundle.model("server", rounds.recovery), bundle.model("server", rounds.update)]
-        if len({(one.mean, one.std) for one in specs}) > 1:
-            raise BundleError(f"{', '.join(one.name for one in specs)}: differ in mean or std, export them with one")
-        self._classifier, self._recovery, self._update = (open_model(bundle, one, threads=threads) for one in specs)
+        self._models = RoundModels(bundle, rounds, threads)
         self._tables = RoundTables.load(bundle.read(rounds.tables)) if rounds.tables else None
         self._uncertainty_weight = rounds.uncertainty_weight
         self._frame = bundle.frame
-        self._normalise = Normaliser(spec)
         self._sessions = sessions
         # Of a first look, and from a question to the second answer.
         self._full_pass, self._second_round = LeastTime(), LeastTime()
@@ -100,20 +95,18 @@ class RoundsPredictor:
 
     def _first(self, first: _First) -> Outcome:
         started_s = time.monotonic()
-        patches = self._recover(first.picture)
-        image = self._image(patches)
-        seen = self._classifier.run({"image": image})
-        outcome = Outcome(self._calibrated(seen["logits"][0], len(first.picture.indices)))
+        look = self._models.look(first.picture)
+        outcome = Outcome(self._calibrated(look.logits, len(first.picture.indices)))
         self._full_pass.took(time.monotonic() - started_s)
         if not self._may_ask(first, outcome):
             return outcome
         assert first.second is not None  # noqa: S101 - or it may not ask
         with blame_the_model():
             asked = wanted_patches(
-                seen["attention"][0], patches, first.picture.indices, first.second.patches, self._uncertainty_weight
+                look.attention, look.patches, first.picture.indices, first.second.patches, self._uncertainty_weight
             )
         session = Session(
-            first.frame_id, first.picture, asked, image, seen["states"], first.second.below, time.monotonic()
+            first.frame_id, first.picture, asked, look.image, look.states, first.second.below, time.monotonic()
         )
         if not self._sessions.has_room_for(session.nbytes):
             return outcome
@@ -131,35 +124,14 @@ class RoundsPredictor:
     def _second(self, second: _Second) -> Outcome:
         session = second.session
         picture = merge(session.picture, Picture(session.asked, second.patches))
-        image = session.image.copy()
-        paste(self._normalise(second.patches), session.asked, image)
-        positions = session.asked.astype(np.int64)[np.newaxis]
-        updated = self._update.run({"image": image, "states": session.states, "positions": positions})
-        outcome = Outcome(self._calibrated(updated["logits"][0], len(picture.indices)))
+        logits = self._models.update(session.image, session.states, session.asked, second.patches)
+        outcome = Outcome(self._calibrated(logits, len(picture.indices)))
         unsure = outcome.probabilities.max() < session.below
         # Twice its time, since what comes too late costs the answer that there is.
         if unsure and self._full_pass.fits((second.deadline_s - time.monotonic()) / 2):
             outcome = self._first(_First(session.frame_id, picture, None, second.deadline_s))
         self._second_round.took(time.monotonic() - session.asked_s)
         return outcome
-
-    def _recover(self, picture: Picture) -> NDArray[np.float32]:
-        """All patches ``[n, 3, p, p]``, normalised: as they came, recovered where they did not."""
-        patches = self._normalise(picture.patches)
-        if len(patches) == self._frame.grid**2:
-            everything = np.empty(patches.shape, np.float32)
-        else:
-            tokens = np.ascontiguousarray(patches).reshape(1, len(patches), -1)
-            positions = picture.indices.astype(np.int64)[np.newaxis]
-            recovered = self._recovery.run({"patches": tokens, "positions": positions})["recovered"]
-            everything = recovered.reshape(-1, *patches.shape[1:])
-        everything[picture.indices] = patches
-        return everything
-
-    def _image(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        image = np.empty((1, 3, self._frame.size, self._frame.size), np.float32)
-        paste(patches, np.arange(len(patches), dtype=np.uint16), image)
-        return image
 
     def _calibrated(self, logits: NDArray[np.float32], visible: int) -> NDArray[np.float32]:
         """Logits whose probabilities are as often right as they say, with so many patches visible."""

@@ -292,7 +292,7 @@ class TestOpen:
 
     def test_attention_that_is_none(self, backend, pixels, monkeypatch):
         """It is the model's fault, not the request's."""
-        classifier = backend._lines["classify"]._predictor._classifier
+        classifier = backend._lines["classify"]._predictor._models._classifier
         compute = classifier.run
         monkeypatch.setattr(
             classifier, "run", lambda inputs: {**compute(inputs), "attention": np.full((1, 2, 17), np.nan, np.float32)}
