@@ -53,7 +53,7 @@ def prepare_model(entry: ModelEntry, frame: FrameSpec, classes: int, base: Path,
     reading = read_as(entry.kind, network, all_layers=entry.all_layers)
     samples = samples_of(entry.kind, photos, entry.mean, entry.std, frame.patch)
     if entry.kind == "vit-update":
-        samples = with_states(samples, frame.patch, read_as("vit-states", network).answer)
+        samples = with_states(samples, read_as("vit-states", network).answer)
     wanted = [reading.answer(sample) for sample in samples]
     if "logits" in wanted[0] and (answered := wanted[0]["logits"].shape) != (1, classes):
         raise ModelError(f"{entry.name}: its logits are {list(answered)}, but {classes} classes are named")

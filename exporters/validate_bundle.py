@@ -39,7 +39,7 @@ def validate_bundle(folder: Path, spec: Path | None, photos: Path | None, count:
         if model.kind == "cnn-suffix":
             samples = _features(bundle, model, samples)
         if model.kind == "vit-update":
-            samples = with_states(samples, bundle.frame.patch, _first_look(bundle, model))
+            samples = with_states(samples, _first_look(bundle, model))
         wanted = _pytorch(spec, model, pixels) if spec else _most_precise(bundle, model, samples)
         for file in model.files:
             claimed.update(file.runtimes)

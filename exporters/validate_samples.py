@@ -42,29 +42,35 @@ def synthetic_photos(size: int, count: int) -> NDArray[np.uint8]:
 def samples_of(kind: Kind, photos: NDArray[np.uint8], mean: Triple, std: Triple, patch: int) -> list[Sample]:
     """One sample per photo ``[B, S, S, 3]``. Where a kind takes patches, these are ever smaller random subsets.
 
-    The first sample always holds every patch. ``vit-update`` needs states too, see `with_states`.
+    The first sample always holds every patch. ``vit-update`` needs states too, see `with_states`: there the subset is
+    what arrived since.
     """
     normalised = (photos.astype(np.float32) - np.array(mean, np.float32)) / np.array(std, np.float32)
     images = np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))[:, None]
     if kind in ("vit-tokens", "mae-recovery"):
         return [_subset(image, patch, positions) for image, positions in _subsets(images, patch)]
-    if kind == "vit-update":
-        return [{"image": image, "positions": positions[None]} for image, positions in _subsets(images, patch)]
-    return [{"image": image} for image in images]
+    if kind not in ("vit-states", "vit-update"):
+        return [{"image": image} for image in images]
+    samples: list[Sample] = []
+    for image, positions in _subsets(images, patch):
+        visible = np.zeros((1, (image.shape[-1] // patch) ** 2), np.float32)
+        if kind == "vit-states":
+            visible[0, positions] = 1
+            samples.append({"image": image, "visible": visible})
+        else:
+            samples.append({"image": image, "visible": visible + 1, "positions": positions[None]})
+    return samples
 
 
-def with_states(samples: list[Sample], patch: int, first: Callable[[Sample], Sample]) -> list[Sample]:
-    """Samples of ``vit-update`` with the ``states`` that ``first`` finds where their ``positions`` are still empty."""
-    return [sample | {"states": first({"image": _emptied(sample, patch)})["states"]} for sample in samples]
-
-
-def _emptied(sample: Sample, patch: int) -> NDArray[np.float32]:
-    image = sample["image"].copy()
-    grid = image.shape[-1] // patch
-    by_patch = image.reshape(1, 3, grid, patch, grid, patch)
-    rows, columns = np.divmod(sample["positions"][0], grid)
-    by_patch[:, :, rows, :, columns] = 0
-    return image
+def with_states(samples: list[Sample], first: Callable[[Sample], Sample]) -> list[Sample]:
+    """Samples of ``vit-update`` with the ``states`` that ``first`` finds before their ``positions`` are visible."""
+    complete = []
+    for sample in samples:
+        before = sample["visible"].copy()
+        before[0, sample["positions"][0]] = 0
+        states = first({"image": sample["image"], "visible": before})["states"]
+        complete.append(sample | {"states": states})
+    return complete
 
 
 def _subsets(images: NDArray[np.float32], patch: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:

@@ -46,6 +46,8 @@ class RoundModels:
             raise BundleError(f"{', '.join(one.name for one in specs)}: differ in mean or std, export them with one")
         self._classifier, self._recovery, self._update = (open_model(bundle, one, threads=threads) for one in specs)
         self._normalise = Normaliser(specs[0])
+        # No pixel lies beyond them.
+        self._black, self._white = self._normalise(np.array([[[[0] * 3]], [[[255] * 3]]], np.uint8))
         self._frame = bundle.frame
 
     def look(self, picture: Picture) -> Look:
@@ -53,23 +55,32 @@ class RoundModels:
         patches = self._recover(picture)
         image = np.empty((1, 3, self._frame.size, self._frame.size), np.float32)
         paste(patches, np.arange(len(patches), dtype=np.uint16), image)
-        seen = self._classifier.run({"image": image})
+        seen = self._classifier.run({"image": image, "visible": self._visible(picture.indices)})
         return Look(seen["logits"][0], seen["attention"][0], patches, image, seen["states"])
 
     def update(
-        self,
-        image: NDArray[np.float32],
-        states: NDArray[Any],
-        indices: NDArray[np.uint16],
-        patches: NDArray[np.uint8],
+        self, image: NDArray[np.float32], states: NDArray[Any], visible: NDArray[np.uint16], arrived: Picture
     ) -> NDArray[np.float32]:
-        """Logits with new ``patches`` uint8 ``[k, p, p, 3]`` in an ``image`` of which a look kept ``states``."""
+        """Logits float32 ``[classes]`` now that more patches have ``arrived``.
+
+        ``image`` and ``states`` are those of a look at the patches ``visible`` before, uint16 ``[k]``.
+        """
         changed = image.copy()
-        paste(self._normalise(patches), indices, changed)
-        positions = indices.astype(np.int64)[np.newaxis]
-        updated = self._update.run({"image": changed, "states": states, "positions": positions})
-        logits: NDArray[np.float32] = updated["logits"][0]
+        paste(self._normalise(arrived.patches), arrived.indices, changed)
+        inputs = {
+            "image": changed,
+            "visible": self._visible(np.concatenate([visible, arrived.indices])),
+            "states": states,
+            "positions": arrived.indices.astype(np.int64)[np.newaxis],
+        }
+        logits: NDArray[np.float32] = self._update.run(inputs)["logits"][0]
         return logits
+
+    def _visible(self, indices: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Float32 ``[1, n]``: 1 where a patch came."""
+        visible = np.zeros((1, self._frame.grid**2), np.float32)
+        visible[0, indices] = 1
+        return visible
 
     def _recover(self, picture: Picture) -> NDArray[np.float32]:
         """All patches ``[n, 3, p, p]``, normalised: as they came, recovered where they did not."""
@@ -80,6 +91,6 @@ class RoundModels:
             tokens = np.ascontiguousarray(patches).reshape(1, len(patches), -1)
             positions = picture.indices.astype(np.int64)[np.newaxis]
             recovered = self._recovery.run({"patches": tokens, "positions": positions})["recovered"]
-            everything = recovered.reshape(-1, *patches.shape[1:])
+            everything = np.clip(recovered.reshape(-1, *patches.shape[1:]), self._black, self._white)
         everything[picture.indices] = patches
         return everything

@@ -123,8 +123,9 @@ class RoundsPredictor:
 
     def _second(self, second: _Second) -> Outcome:
         session = second.session
-        picture = merge(session.picture, Picture(session.asked, second.patches))
-        logits = self._models.update(session.image, session.states, session.asked, second.patches)
+        arrived = Picture(session.asked, second.patches)
+        picture = merge(session.picture, arrived)
+        logits = self._models.update(session.image, session.states, session.picture.indices, arrived)
         outcome = Outcome(self._calibrated(logits, len(picture.indices)))
         unsure = outcome.probabilities.max() < session.below
         # Twice its time, since what comes too late costs the answer that there is.

@@ -119,8 +119,8 @@ class ModelSpec(_Table, frozen=True):
     and ``positions`` to ``logits``; ``cnn-filled`` maps ``image``, missing patches filled with ``mean``, to ``logits``;
     ``cnn-whole``, the device's, maps ``image`` to ``logits``; ``cnn-prefix`` maps ``image`` to ``features``, which
     ``cnn-suffix`` maps to ``logits``. ``mae-recovery`` maps ``patches`` and ``positions`` to all patches,
-    ``recovered``; ``vit-states`` maps ``image`` to ``logits``, ``attention`` (as above) and ``states``, with which
-    ``vit-update`` maps a changed ``image`` and the ``positions`` that changed to new ``logits``.
+    ``recovered``; ``vit-states`` maps ``image`` and ``visible``, 1 where a patch arrived, to ``logits``, ``attention``
+    (as above) and ``states``, with which ``vit-update`` maps both and the ``positions`` that changed to new ``logits``.
     """
 
     name: str

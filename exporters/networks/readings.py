@@ -90,30 +90,30 @@ class RecoveryReading(Reading):
 
 
 class StatesReading(Reading):
-    """Kind ``vit-states``: ``image [B, 3, S, S]`` to ``logits [B, C]``, ``attention [B, heads, T]`` and ``states``.
+    """Kind ``vit-states``: ``image [B, 3, S, S]`` and ``visible [B, grid²]`` to logits, attention and states.
 
-    ``states [B, layers, 2, heads, T, d]`` are every layer's keys and values.
+    They are ``logits [B, C]``, ``attention [B, heads, T]`` and ``states [B, layers, 2, heads, T, d]``.
     """
 
     method = "first"
-    axes: ClassVar = {"image": {0: "batch"}}
+    axes: ClassVar = {"image": {0: "batch"}, "visible": {0: "batch"}}
     outputs = ("logits", "attention", "states")
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """A first look."""
-        return cast("tuple[Tensor, Tensor, Tensor]", getattr(self.network, self.method)(image))
+        return cast("tuple[Tensor, Tensor, Tensor]", getattr(self.network, self.method)(image, visible))
 
 
 class UpdateReading(Reading):
-    """Kind ``vit-update``: a changed ``image``, ``states`` of before, changed ``positions [B, D]`` to ``logits``."""
+    """Kind ``vit-update``: ``image`` and ``visible`` now, ``states`` before, new ``positions [B, D]`` to ``logits``."""
 
     method = "update"
-    axes: ClassVar = {"image": {0: "batch"}, "states": {0: "batch"}, "positions": {0: "batch", 1: "changed"}}
+    axes: ClassVar = StatesReading.axes | {"states": {0: "batch"}, "positions": {0: "batch", 1: "changed"}}
     outputs = ("logits",)
 
-    def forward(self, image: Tensor, states: Tensor, positions: Tensor) -> Tensor:
+    def forward(self, image: Tensor, visible: Tensor, states: Tensor, positions: Tensor) -> Tensor:
         """A second look at what changed."""
-        return cast("Tensor", getattr(self.network, self.method)(image, states, positions))
+        return cast("Tensor", getattr(self.network, self.method)(image, visible, states, positions))
 
 
 class ImageReading(Reading):

@@ -1,8 +1,8 @@
 """The zoo's two-round classifier: a ViT on a frozen trunk, taught on pictures as the server recovers them.
 
-The trunk is the patch-tolerant EfficientNet-Lite0's, which already reads pictures with holes; only the transformer
-learns. Every photo goes the way that it will go later: sampled, coded with WebP at some quality, recovered by the
-masked autoencoder, the sampled patches pasted over. A quarter of the batches stays whole.
+The trunk is the patch-tolerant EfficientNet-Lite0, which already reads pictures with holes; only the transformer
+learns, to correct it. Every photo goes the way that it will go later: sampled, coded with WebP at some quality,
+recovered by the masked autoencoder, the sampled patches pasted over. Some batches stay whole.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -35,16 +35,17 @@ if TYPE_CHECKING:
 
     from exporters.training.photos import Photos
 
-WHOLE = 0.25
+WHOLE = 0.15
 QUALITIES = (10, 20, 35, 50, 75)
 EVALUATED = (1.0, 0.5, 0.25)
 EVALUATED_QUALITY = 35
+SMOOTHING = 0.1
 
 
 class TwoRound:
     """Recipe: smoothed labels. ``recovery`` and ``trunk`` are weights of `Recovery` and `PatchTolerant`."""
 
-    def __init__(self, recovery: Path, trunk: Path, epochs: int = 5) -> None:
+    def __init__(self, recovery: Path, trunk: Path, epochs: int = 3) -> None:
         lite = efficientnet_lite(0, IMAGENET_INDICES)
         load_weights(lite, trunk)
         self.model = TwoRoundVit(TwoRoundConfig(classes=len(IMAGENET_INDICES)), LiteTrunk(lite))
@@ -63,8 +64,8 @@ class TwoRound:
         if torch.rand((), generator=generator) >= WHOLE:
             share = LEAST_VISIBLE + (MOST_VISIBLE - LEAST_VISIBLE) * float(torch.rand((), generator=generator))
         shown = images.permute(0, 2, 3, 1).round().clamp(0, 255).byte()
-        seen = self.server_sees(shown, share, seed, QUALITIES[quality % len(QUALITIES)])
-        return F.cross_entropy(self.model(seen).float(), labels, label_smoothing=0.1)
+        seen, visible = self.server_sees(shown, share, seed, QUALITIES[quality % len(QUALITIES)])
+        return F.cross_entropy(self.model(seen, visible).float(), labels, label_smoothing=SMOOTHING)
 
     def evaluate(self, model: nn.Module, photos: Photos) -> dict[str, float]:
         """Accuracy at several shares of patches on the jittered grid, WebP at quality 35."""
@@ -72,24 +73,28 @@ class TwoRound:
         for share in EVALUATED:
 
             def predict(pixels: Tensor, share: float = share) -> Tensor:
-                return model(self.server_sees(pixels, share, 0, EVALUATED_QUALITY))
+                return model(*self.server_sees(pixels, share, 0, EVALUATED_QUALITY))
 
             figures[f"accuracy_at_{share:g}"] = accuracy(predict, photos)
         return figures
 
     @torch.no_grad()
-    def server_sees(self, pixels: Tensor, share: float, seed: int, quality: int) -> Tensor:
-        """Normalised pictures ``[B, 3, S, S]`` that a server has of uint8 photos ``[B, S, S, 3]``."""
+    def server_sees(self, pixels: Tensor, share: float, seed: int, quality: int) -> tuple[Tensor, Tensor]:
+        """What a server has of uint8 photos ``[B, S, S, 3]``: normalised pictures ``[B, 3, S, S]``, and what came.
+
+        The latter is float32 ``[B, grid²]``: 1 where a patch arrived, 0 where it was recovered.
+        """
         config = self.autoencoder.config
         positions = sampled_positions(len(pixels), config.grid, share, "jittered-grid", seed)
         sent = [_sent(photo, chosen, config.patch, quality) for photo, chosen in zip(pixels, positions, strict=True)]
         arrived = normalise(torch.from_numpy(np.stack(sent)).float(), MEAN, STD).to(pixels.device).flatten(2)
         positions = positions.to(pixels.device)
+        visible = torch.zeros(len(pixels), config.grid**2, device=pixels.device).scatter(1, positions, 1.0)
         if share == 1:
-            return _pictures(arrived, config.patch)
+            return _pictures(arrived, config.patch), visible
         recovered = self.autoencoder(arrived, positions).float().clamp(*_range())
         where = positions.unsqueeze(-1).expand(-1, -1, arrived.shape[-1])
-        return _pictures(recovered.scatter(1, where, arrived), config.patch)
+        return _pictures(recovered.scatter(1, where, arrived), config.patch), visible
 
 
 def _sent(photo: Tensor, positions: Tensor, patch: int, quality: int) -> NDArray[np.uint8]:

@@ -14,46 +14,63 @@ def network() -> TwoRoundVit:
     """Sixteen patches, three layers."""
     torch.manual_seed(0)
     config = TwoRoundConfig(image_size=64, width=24, depth=3, heads=2, classes=5)
-    return TwoRoundVit(config).eval().requires_grad_(False)
+    network = TwoRoundVit(config)
+    torch.nn.init.normal_(network.head.weight, std=0.2)  # or it would correct nothing yet
+    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
-def pictures() -> tuple[Tensor, Tensor]:
-    """A batch of two pictures, and the same with the upper two rows of patches changed."""
+def pictures() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A batch of two pictures and what is visible of them; the same after the upper two rows of patches arrived."""
     torch.manual_seed(1)
     before = torch.randn(2, 3, 64, 64)
     after = before.clone()
     after[:, :, :32] += torch.randn(2, 3, 32, 64)
-    return before, after
+    hidden = torch.arange(16).expand(2, -1) < 8
+    return before, (~hidden).float(), after, torch.ones(2, 16)
 
 
-def test_first_look_reports_attention_and_states(network: TwoRoundVit, pictures: tuple[Tensor, Tensor]) -> None:
+Pictures = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def test_first_look_reports_attention_and_states(network: TwoRoundVit, pictures: Pictures) -> None:
     """Attention sums to one over class token and patches; states hold keys and values of every layer."""
-    logits, attention, states = network.first(pictures[0])
+    logits, attention, states = network.first(*pictures[:2])
     assert logits.shape == (2, 5)
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 2))
     assert states.shape == (2, 3, 2, 2, 17, 12)
-    assert torch.equal(network(pictures[0]), logits)
+    assert torch.equal(network(*pictures[:2]), logits)
 
 
-def test_update_of_every_patch_is_exact(network: TwoRoundVit, pictures: tuple[Tensor, Tensor]) -> None:
+def test_update_of_every_patch_is_exact(network: TwoRoundVit, pictures: Pictures) -> None:
     """With all patches listed nothing is stale: the logits are those of a first look."""
-    before, after = pictures
-    states = network.first(before)[2]
+    states = network.first(*pictures[:2])[2]
     everything = torch.arange(16).expand(2, -1)
-    torch.testing.assert_close(network.update(after, states, everything), network(after))
+    torch.testing.assert_close(network.update(*pictures[2:], states, everything), network(*pictures[2:]))
 
 
-def test_update_of_what_changed_is_close(network: TwoRoundVit, pictures: tuple[Tensor, Tensor]) -> None:
-    """Listing the changed patches alone comes closer to the full answer than the first one was."""
-    before, after = pictures
-    logits, _, states = network.first(before)
-    wanted = network(after)
-    light = network.update(after, states, torch.arange(8).expand(2, -1))
+def test_update_of_what_arrived_is_close(network: TwoRoundVit, pictures: Pictures) -> None:
+    """Listing the new patches alone comes closer to the full answer than the first one was."""
+    logits, _, states = network.first(*pictures[:2])
+    wanted = network(*pictures[2:])
+    light = network.update(*pictures[2:], states, torch.arange(8).expand(2, -1))
     assert (light - wanted).norm() < (logits - wanted).norm()
 
 
-def test_nothing_changed_changes_nothing(network: TwoRoundVit, pictures: tuple[Tensor, Tensor]) -> None:
+def test_nothing_changed_changes_nothing(network: TwoRoundVit, pictures: Pictures) -> None:
     """An update with the same picture gives the same logits, whichever patches are listed."""
-    logits, _, states = network.first(pictures[0])
-    torch.testing.assert_close(network.update(pictures[0], states, torch.tensor([[2, 9], [0, 15]])), logits)
+    logits, _, states = network.first(*pictures[:2])
+    positions = torch.tensor([[2, 9], [0, 15]])
+    torch.testing.assert_close(network.update(*pictures[:2], states, positions), logits)
+
+
+def test_trunk_sees_only_what_arrived(network: TwoRoundVit, pictures: Pictures) -> None:
+    """Recovered pixels reach the tokens, not the trunk: without a correction they change nothing."""
+    image, visible = pictures[:2]
+    other = image.clone()
+    other[:, :, :32] = 0
+    corrected = network.first(image, visible)[0] - network.first(other, visible)[0]
+    assert corrected.abs().max() > 0
+    plain = TwoRoundVit(network.config).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(plain(image, visible), plain(other, visible))
