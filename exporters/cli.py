@@ -18,7 +18,7 @@ COMMANDS = {
     "train": ("exporters.training.commands", "train a network of the zoo, one's own, or the scheduler's policy"),
     "onnx": ("exporters.cli_export", "export one network to an ONNX file"),
     "tflite": ("exporters.cli_export", "export one network to a TFLite file"),
-    "calibrate": ("exporters.cli_calibrate", "fit the feature codec of a cut network's bundle anew"),
+    "calibrate": ("exporters.cli_calibrate", "measure on photos what a bundle's cuts or rounds decide by"),
     "bundle": ("exporters.cli_bundle", "export a spec to a bundle, or split a bundle into halves"),
     "split": ("exporters.cli_split", "list where a network can be cut in two, or write a bundle of its halves"),
     "validate": ("exporters.cli_validate", "run every file in every runtime it is claimed for, and compare"),
