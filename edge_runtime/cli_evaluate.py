@@ -8,67 +8,74 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from edge_runtime.cli_amot import AMOT_WITHIN, add_amot_options, evaluate_amot
 from edge_runtime.cli_bps import add_bps_options, evaluate_bps
-from edge_runtime.cli_options import add_system_options, command, deadline_s, load, measured_link
+from edge_runtime.cli_options import (
+    Meant,
+    add_system_options,
+    command,
+    deadline_s,
+    load,
+    measured_link,
+    refuse_foreign,
+)
+from edge_runtime.cli_rounds import AMOT_OPTIONS, add_planner_options
 from edge_runtime.cli_split import evaluate_split
 from edge_runtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from edge_runtime.evaluation.evaluate import Setup
 
 WITHIN, MOST_COST = 0.005, 0.32
-# Options that mean something to these systems only.
-MEANT_FOR = {
-    ("attention",): (
-        *("eta", "delta", "uncertainty", "rule", "score", "patch_codec"),
-        *("edge_model", "server_model", "within", "most_cost"),
+# As in `cli_options`, of this command's own options.
+MEANT_FOR: tuple[Meant, ...] = (
+    (("attention",), ("most_cost",)),
+    (("split",), ("cut", "budget", "bandwidth")),
+    (
+        ("bps",),
+        (
+            *("tables", "most_loss", "trace", "arrivals", "seconds", "slower", "late"),
+            *("against", "perfetto", "simulated", "seed"),
+        ),
     ),
-    ("split",): ("cut", "budget", "bandwidth"),
-    ("bps",): (
-        *("tables", "most_loss", "trace", "arrivals", "seconds", "slower", "late"),
-        *("against", "perfetto", "simulated", "seed"),
-    ),
-    ("split", "bps"): ("picture",),
-    ("attention", "split"): ("sweep", "link", "quality"),
-}
+    (("amot",), ("rivals", "processes")),
+    (("split", "bps"), ("picture",)),
+    (("attention", "amot"), ("within",)),
+    (("attention", "split", "amot"), ("sweep", "link")),
+)
 
 
 def add_evaluate(commands: Any) -> None:
     """Declare the command."""
     evaluate = command(commands, "evaluate", _run, "measure a system on labelled photos, beside its rivals")
-    evaluate.add_argument("--system", choices=("attention", "split", "bps"), default="attention")
+    evaluate.add_argument("--system", choices=tuple(EVALUATIONS), default="attention")
     evaluate.add_argument("--data", type=Path, help="folder or tar file, <class>/<photo> or a CSV table")
     evaluate.add_argument("--limit", type=int, help="an even sample of so many photos")
     evaluate.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
     evaluate.add_argument("--sweep", type=Path, metavar="DIR", help="all settings and rivals: CSV and PNG")
-    evaluate.add_argument("--within", type=float, help=f"--sweep: accepted loss against the server ({WITHIN})")
+    evaluate.add_argument(
+        "--within", type=float, help=f"--sweep: accepted loss against the server ({WITHIN}, amot {AMOT_WITHIN})"
+    )
     evaluate.add_argument("--most-cost", type=float, help=f"--sweep: largest cost to recommend ({MOST_COST})")
     split = evaluate.add_argument_group("--system split")
     split.add_argument("--cut", action="append", default=[], help="may be repeated (default: every cut of the bundle)")
     split.add_argument("--budget", type=int, metavar="BYTES", help="of a feature map, instead of --quality")
     split.add_argument("--bandwidth", metavar="RATE[/RTT]", help="budget each map for this link, by --deadline")
     split.add_argument("--picture", type=Path, metavar="PNG", help="draw what device, link and server do (also bps)")
+    add_planner_options(evaluate)
+    add_amot_options(evaluate)
     add_bps_options(evaluate.add_argument_group("--system bps"))
     add_system_options(evaluate)
 
 
 def _run(options: argparse.Namespace) -> None:
-    for systems, names in MEANT_FOR.items():
-        if options.system not in systems:
-            _refuse(options, names, f"goes with --system {' or '.join(systems)}, not {options.system}")
+    refuse_foreign(options, (*MEANT_FOR, AMOT_OPTIONS))
     if options.data is None and not options.simulated:
         raise ArgumentError("--data: none given; name a folder or tar file of labelled photos")
     EVALUATIONS[options.system](options)
-
-
-def _refuse(options: argparse.Namespace, names: Sequence[str], reason: str) -> None:
-    for name in names:
-        given = getattr(options, name)
-        if given is not False and given not in (None, "", []):
-            raise ArgumentError(f"--{name.replace('_', '-')}: {reason}")
 
 
 def _evaluate_attention(options: argparse.Namespace) -> None:
@@ -138,4 +145,4 @@ def _print_points(points: Iterable[dict[str, Any]]) -> None:
         print(f"  {gate:18} {point['accuracy']:7.2%} {point['wire_bytes']:8.0f} {point['share_local']:7.1%}")
 
 
-EVALUATIONS = {"attention": _evaluate_attention, "split": evaluate_split, "bps": evaluate_bps}
+EVALUATIONS = {"attention": _evaluate_attention, "split": evaluate_split, "bps": evaluate_bps, "amot": evaluate_amot}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,21 @@ from edge_runtime.models import Bundle
 from edge_runtime.models.bundle import GateSpec
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from edge_runtime.evaluation.link import MeasuredLink
     from edge_runtime.systems.edge import EdgeModel
     from edge_runtime.transport.tls import ClientTls
 
+# Systems, and options that mean something to these only.
+Meant = tuple[tuple[str, ...], tuple[str, ...]]
+MEANT_FOR: tuple[Meant, ...] = (
+    (("attention",), ("eta", "delta", "uncertainty", "rule", "score", "patch_codec", "edge_model", "server_model")),
+    (("attention", "split"), ("quality",)),
+    (("attention", "split", "bps"), ("runtime", "precision", "threads")),
+)
+ONE_THREAD = 1
 DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
 
 
@@ -49,7 +58,11 @@ def add_system_options(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--edge-model", default="", help="default: the bundle's")
     models.add_argument("--server-model", default="", help="default: the bundle's")
     add_link_options(parser).add_argument(
-        "--deadline", type=float, metavar="MS", help="per photo; later the device answers alone, if it can"
+        "--deadline",
+        "--slo",
+        type=milliseconds,
+        metavar="MS",
+        help="per photo, 80 or 80ms; later the device answers alone, if it can",
     )
 
 
@@ -58,7 +71,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     where = parser.add_argument_group("models")
     where.add_argument("--runtime", choices=("onnxruntime", "litert", "tflite-runtime"), help="of the edge model")
     where.add_argument("--precision", choices=("fp32", "fp16", "int8"), help="of the edge model")
-    where.add_argument("--threads", type=int, default=1, help="of the edge model")
+    where.add_argument("--threads", type=int, default=ONE_THREAD, help="of the edge model")
     return where
 
 
@@ -71,6 +84,32 @@ def add_link_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup
     where.add_argument("--tls-key", type=Path)
     where.add_argument("--link", metavar="RATE/RTT", help="shape the link, for example 5mbit/20ms")
     return where
+
+
+def milliseconds(text: str) -> float:
+    """Read ``80`` or ``80ms``, an option's type."""
+    try:
+        found = float(text.removesuffix("ms"))
+    except ValueError:
+        found = -1.0
+    if not found >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds, write it like 80 or 80ms")
+    return found
+
+
+def refuse_foreign(options: argparse.Namespace, meant_for: Iterable[Meant] = ()) -> None:
+    """Raise ArgumentError for an option that means nothing to ``--system``, by ``meant_for`` and `MEANT_FOR`."""
+    for systems, names in (*MEANT_FOR, *meant_for):
+        if options.system not in systems:
+            refuse(options, names, f"goes with --system {' or '.join(systems)}, not {options.system}")
+
+
+def refuse(options: argparse.Namespace, names: Iterable[str], reason: str) -> None:
+    """Raise ArgumentError for the first of the options that was given."""
+    for name in names:
+        value = getattr(options, name)
+        if value not in (None, "", [], ONE_THREAD if name == "threads" else None) and value is not False:
+            raise ArgumentError(f"--{name.replace('_', '-')}: {reason}")
 
 
 def load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli_options import command
+from edge_runtime.cli_options import command, milliseconds
+from edge_runtime.cli_rounds import add_wish_options, round_tables, wish
 from edge_runtime.control.round_plans import Conditions, RoundPlan, RoundPlans, unmeetable
-from edge_runtime.control.rounds import RoundTables
 from edge_runtime.control.slo import FIRST_MARGIN_S
-from edge_runtime.errors import ArgumentError, BundleError
 from edge_runtime.models import Bundle
 from edge_runtime.transport.shaper import LinkShape
 
 if TYPE_CHECKING:
+    import argparse
+
     from edge_runtime.control.round_plans import Explanation
 
 SHOWN = 3
@@ -33,34 +33,22 @@ def add_slo(commands: Any) -> None:
     parser.add_argument(
         "--explain", action="store_true", help="also what binds, where time goes, and the next best plans"
     )
-    parser.add_argument("--deadline", type=_milliseconds, required=True, metavar="MS", help="80 or 80ms")
+    parser.add_argument("--deadline", type=milliseconds, required=True, metavar="MS", help="80 or 80ms")
     parser.add_argument("--bandwidth", required=True, metavar="RATE/RTT", help="of the link: 5mbit/20ms")
-    parser.add_argument("--wanted", type=float, help="accuracy 0..1 to reach with the fewest bytes (default: the best)")
-    parser.add_argument(
-        "--price", type=float, default=0.0, help="without --wanted: points that 1000 bytes must bring (0)"
-    )
-    parser.add_argument("--queue", type=_milliseconds, default=0.0, metavar="MS", help="of the server (0)")
+    add_wish_options(parser)
+    parser.add_argument("--queue", type=milliseconds, default=0.0, metavar="MS", help="of the server (0)")
     parser.add_argument(
         "--margin",
-        type=_milliseconds,
+        type=milliseconds,
         default=FIRST_MARGIN_S * 1e3,
         metavar="MS",
         help="of each round, for whatever else takes time (%(default)g)",
     )
 
 
-def _milliseconds(text: str) -> float:
-    try:
-        found = float(text.removesuffix("ms"))
-    except ValueError:
-        found = -1.0
-    if not found >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds, write it like 80 or 80ms")
-    return found
-
-
 def _slo(options: argparse.Namespace) -> None:
-    plans = RoundPlans(_tables(options), options.wanted, options.price / 100 / 1000)
+    wanted, byte_price = wish(options)
+    plans = RoundPlans(round_tables(Bundle.load(options.bundle)), wanted, byte_price)
     shape = LinkShape.parse(options.bandwidth)
     margin_s = options.margin / 1e3
     conditions = Conditions(
@@ -81,18 +69,6 @@ def _slo(options: argparse.Namespace) -> None:
         print(_explained(explanation, times))
     else:
         print(_name(chosen))
-
-
-def _tables(options: argparse.Namespace) -> RoundTables:
-    if options.wanted is not None and not 0 <= options.wanted <= 1:
-        raise ArgumentError(f"--wanted: {options.wanted} is not an accuracy within 0..1")
-    if options.price < 0:
-        raise ArgumentError(f"--price: {options.price} is below 0")
-    bundle = Bundle.load(options.bundle)
-    rounds = bundle.manifest.rounds
-    if rounds is None or rounds.tables is None:
-        raise BundleError(f"{bundle.folder}: was not calibrated for two rounds; give a bundle that was")
-    return RoundTables.load(bundle.read(rounds.tables))
 
 
 def _times_ms(plans: RoundPlans, plan: RoundPlan, conditions: Conditions) -> list[dict[str, float]]:
