@@ -21,7 +21,7 @@ class Axes(NamedTuple):
         Setting("webp", 50),
         Setting("jpeg", 35),
     )
-    first: tuple[int, ...] = (20, 29, 49, 69, 98, 137, 196)
+    first: tuple[int, ...] = (20, 29, 49, 69, 98, 196)
     second: tuple[int, ...] = (0, 15, 35, 50, 98)
     below: tuple[float, ...] = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.985, 1.0)
 
