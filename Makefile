@@ -5,7 +5,7 @@ DEMO := .venv-demo
 PHOTOS ?=
 BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps clean
+.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps bench-amot clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -59,6 +59,13 @@ bench-arm: $(DEV)/installed
 bench-bps: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/bps.py --json benchmarks/results/bps.json --bundle $(or $(BUNDLE),zoo/lite0) \
 		$(if $(PHOTOS),--data $(PHOTOS)) $(if $(PARTS),--parts $(PARTS))
+
+# Two rounds over changing links, and what a light second look saves; run nothing else for the twelve minutes.
+bench-amot: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/amot_light.py --bundle $(or $(BUNDLE),zoo/amot) --data $(PHOTOS) \
+		--out benchmarks/results/amot_light.json
+	$(DEV)/bin/python benchmarks/amot_traces.py --bundle $(or $(BUNDLE),zoo/amot) --data $(PHOTOS) \
+		--out benchmarks/results/amot_traces.json --picture docs/pictures/amot-trace.png
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so
