@@ -34,7 +34,8 @@ class NetworkEntry(_Table, frozen=True, kw_only=True):
     ``weights`` is a state dict (.safetensors or .pt), relative to the spec. Without it, EfficientNet-Lite has its
     ImageNet weights and one's own network those that its factory gave it; the other networks must have weights.
     ``width``, ``depth`` and ``heads`` shape ``hybrid``, ``vit``, ``two-round-vit`` and ``mae``, ``decoder_…`` the
-    latter's other half; ``imagenet_classes`` cuts EfficientNet-Lite's classifier to those rows.
+    latter's other half; ``imagenet_classes`` cuts EfficientNet-Lite's classifier to those rows. ``trunk_weights`` are
+    those of the EfficientNet-Lite0 in ``two-round-vit``, ``weights`` those of its ViT.
     """
 
     network: str
@@ -46,6 +47,7 @@ class NetworkEntry(_Table, frozen=True, kw_only=True):
     decoder_depth: Positive | None = None
     decoder_heads: Positive | None = None
     imagenet_classes: tuple[int, ...] | None = None
+    trunk_weights: str | None = None
 
 
 class ModelEntry(NetworkEntry, frozen=True, kw_only=True):

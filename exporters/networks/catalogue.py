@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from edge_runtime.errors import ArgumentError, ModelError
 
 INNER = "network."
-OURS = {"hybrid", "mae", "resnet", "two-round-vit", "vit"}
+OURS = {"hybrid", "mae", "resnet", "vit"}
 """Networks that come without weights."""
 SHAPE = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
 
@@ -31,6 +31,8 @@ def build_network(entry: NetworkEntry, frame: FrameSpec, classes: int, folder: P
     """The network that ``entry`` names, with its weights; ``folder`` is where its relative paths start."""
     if entry.network.startswith("efficientnet-lite"):
         network = _efficientnet(entry)
+    elif entry.network == "two-round-vit":
+        return _two_rounds(entry, frame, classes, folder)
     elif entry.network in OURS:
         if entry.weights is None:
             raise ArgumentError(f"{entry.network}: has no weights of its own; name a state dict with `weights`")
@@ -115,7 +117,6 @@ def _resnet(classes: int) -> nn.Module:
 def _transformer(entry: NetworkEntry, frame: FrameSpec, classes: int) -> nn.Module:
     from exporters.networks.hybrid import HybridConfig, HybridVit
     from exporters.networks.mae import MaeConfig, MaskedAutoencoder
-    from exporters.networks.two_round_vit import TwoRoundConfig, TwoRoundVit
     from exporters.networks.vit import VisionTransformer, VitConfig
 
     shape: dict[str, int] = {key: value for key in SHAPE if (value := getattr(entry, key)) is not None}
@@ -124,7 +125,21 @@ def _transformer(entry: NetworkEntry, frame: FrameSpec, classes: int) -> nn.Modu
     if entry.network == "vit":
         return VisionTransformer(VitConfig(image_size=frame.size, patch=frame.patch, classes=classes, **shape))
     if frame.patch != 16:
-        raise ArgumentError(f"frame.patch {frame.patch}: {entry.network} divides by 16; use 16 or another network")
-    if entry.network == "hybrid":
-        return HybridVit(HybridConfig(image_size=frame.size, classes=classes, **shape))
-    return TwoRoundVit(TwoRoundConfig(image_size=frame.size, classes=classes, **shape))
+        raise ArgumentError(f"frame.patch {frame.patch}: the hybrid's stem divides by 16; use 16 or another network")
+    return HybridVit(HybridConfig(image_size=frame.size, classes=classes, **shape))
+
+
+def _two_rounds(entry: NetworkEntry, frame: FrameSpec, classes: int, folder: Path) -> nn.Module:
+    """A ``vit`` and a patch-tolerant EfficientNet-Lite0, each with its weights."""
+    from exporters.networks.efficientnet_lite import efficientnet_lite
+    from exporters.networks.two_round_vit import TwoRoundVit
+    from exporters.networks.vit import VitConfig
+
+    if entry.weights is None or entry.trunk_weights is None or entry.imagenet_classes is None:
+        raise ArgumentError(f"{entry.network}: needs `weights`, `trunk_weights` and the trunk's `imagenet_classes`")
+    shape: dict[str, int] = {key: value for key in SHAPE[:3] if (value := getattr(entry, key)) is not None}
+    config = VitConfig(image_size=frame.size, patch=frame.patch, classes=classes, **shape)
+    network = TwoRoundVit(config, efficientnet_lite(0, entry.imagenet_classes))
+    load_weights(network.vit, folder / entry.weights)
+    load_weights(network.trunk, folder / entry.trunk_weights)
+    return network

@@ -64,35 +64,3 @@ class LiteStem(nn.Module):
         for block in self.stages:
             x = block(x)
         return x
-
-
-class LiteTrunk(nn.Module):
-    """All of EfficientNet-Lite0, read twice: as features of a 16-pixel token grid, and as its own logits.
-
-    112 channels at 1/16 of the picture say where, 320 channels at 1/32, each given to 2 × 2 tokens, say what.
-    """
-
-    CHANNELS = 112 + 320
-    FINE_BLOCKS = 11
-
-    def __init__(self, lite: EfficientNet) -> None:
-        super().__init__()
-        self.conv, self.norm, self.activation = lite._conv_stem, lite._bn0, lite._swish
-        self.fine = nn.ModuleList(lite._blocks[: self.FINE_BLOCKS])
-        self.coarse = nn.ModuleList(lite._blocks[self.FINE_BLOCKS :])
-        self.last_conv, self.last_norm, self.classifier = lite._conv_head, lite._bn1, lite._fc
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens ``[B, H · W / 256, 432]``, row by row, and logits ``[B, classes]``.
-
-        ``images [B, 3, H, W]``, sides multiples of 32, are normalised as EfficientNet-Lite wants.
-        """
-        x = self.activation(self.norm(self.conv(images)))
-        for block in self.fine:
-            x = block(x)
-        fine = x
-        for block in self.coarse:
-            x = block(x)
-        tokens = torch.cat([fine, x.repeat_interleave(2, 2).repeat_interleave(2, 3)], dim=1)
-        pooled = self.activation(self.last_norm(self.last_conv(x))).mean((2, 3))
-        return tokens.flatten(2).transpose(1, 2), self.classifier(pooled)

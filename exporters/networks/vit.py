@@ -19,6 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+"""DeiT's normalisation, in 0..255 units."""
+
 
 @dataclass(frozen=True)
 class VitConfig:

@@ -20,7 +20,6 @@ RECIPES = {
     "server-vit": "the server's ViT, which takes any subset of patches",
     "patch-tolerant": "EfficientNet-Lite0, or one's own network, taught to miss patches",
     "recovery": "the masked autoencoder, which recovers the patches that were not sent",
-    "two-round": "the server's ViT whose second look at a picture is light, on pictures that `recovery` completed",
     "relu-resnet": "a residual network with ReLUs, to be cut in two",
 }
 
@@ -65,8 +64,6 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE:FACTORY",
         help="patch-tolerant: a callable that returns one's own torch network (default: ten-way EfficientNet-Lite0)",
     )
-    parser.add_argument("--recovery", type=Path, help="two-round: weights of the masked autoencoder, from `recovery`")
-    parser.add_argument("--trunk", type=Path, help="two-round: weights of the trunk, from `patch-tolerant`")
     parser.add_argument("--mean", type=float, nargs=3, default=lite.MEAN, help="--model's normalisation, 0..255 units")
     parser.add_argument("--std", type=float, nargs=3, default=lite.STD)
     parser.add_argument("--size", type=int, default=224, help="side of --model's input in pixels")
@@ -101,12 +98,6 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         from exporters.training.recovery import Recovery
 
         return Recovery(**epochs)
-    if options.name == "two-round":
-        from exporters.training.two_round import TwoRound
-
-        if options.recovery is None or options.trunk is None:
-            raise ArgumentError("--recovery, --trunk: two-round builds on both; train `recovery` and `patch-tolerant`")
-        return TwoRound(options.recovery, options.trunk, **epochs)
     from exporters.training.patch_tolerant import PatchTolerant
 
     network = own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)

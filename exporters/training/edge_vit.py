@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from exporters.networks import efficientnet_lite as lite
 from exporters.networks.hybrid import HybridConfig, HybridVit
+from exporters.networks.vit import MEAN, STD
 from exporters.training.loop import Schedule, accuracy, device
 from exporters.training.photos import augment, normalise
-from exporters.training.teacher import MEAN, STD, deit_tiny
+from exporters.training.teacher import deit_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path

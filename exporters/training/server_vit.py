@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from exporters.networks.vit import VisionTransformer, VitConfig
+from exporters.networks.vit import MEAN, STD, VisionTransformer, VitConfig
 from exporters.training.loop import Schedule, accuracy, device
 from exporters.training.photos import augment, normalise
-from exporters.training.teacher import MEAN, STD, deit_tiny
+from exporters.training.teacher import deit_tiny
 
 if TYPE_CHECKING:
     from exporters.training.photos import Photos

@@ -10,10 +10,6 @@ from exporters.networks.vit import VisionTransformer, VitConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
-"""Its normalisation, in 0..255 units."""
-
 
 def deit_tiny(weights: Path) -> VisionTransformer:
     """The frozen network."""

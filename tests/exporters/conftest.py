@@ -10,8 +10,8 @@ import torch
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling.tables import Level, LevelCodec, Origin, Site, Tables
 from exporters.bundle import build_bundle
+from exporters.networks.efficientnet_lite import efficientnet_lite
 from exporters.networks.mae import MaeConfig, MaskedAutoencoder
-from exporters.networks.two_round_vit import TwoRoundConfig, TwoRoundVit
 from exporters.networks.vit import VisionTransformer, VitConfig
 
 # Tiny networks gain nothing from a second thread, and where cores are shared its waiting costs minutes.
@@ -112,7 +112,7 @@ role = "server"
 kind = "{kind}"
 network = "{network}"
 weights = "{network}.pt"
-width = 16
+{trunk}width = 16
 depth = 2
 heads = 2
 mean = [127.0, 127.0, 127.0]
@@ -127,14 +127,19 @@ def rounds_spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rounds-spec")
     torch.manual_seed(0)
     shape = {"image_size": 64, "width": 16, "depth": 2, "heads": 2}
-    torch.save(TwoRoundVit(TwoRoundConfig(**shape, classes=3)).state_dict(), folder / "two-round-vit.pt")
+    torch.save(VisionTransformer(VitConfig(**shape, classes=3)).state_dict(), folder / "two-round-vit.pt")
+    torch.save(efficientnet_lite(0, (1, 2, 3)).state_dict(), folder / "trunk.pt")
     torch.save(MaskedAutoencoder(MaeConfig(**shape)).state_dict(), folder / "mae.pt")
+    trunk = 'trunk_weights = "trunk.pt"\nimagenet_classes = [1, 2, 3]\n'
     models = (
         ("look", "vit-states", "two-round-vit"),
         ("look-again", "vit-update", "two-round-vit"),
         ("recover", "mae-recovery", "mae"),
     )
-    entries = [ROUNDS_MODEL.format(name=name, kind=kind, network=network) for name, kind, network in models]
+    entries = [
+        ROUNDS_MODEL.format(name=name, kind=kind, network=network, trunk=trunk if network != "mae" else "")
+        for name, kind, network in models
+    ]
     (folder / "rounds.toml").write_text("".join([ROUNDS_SPEC, *entries]))
     return folder / "rounds.toml"
 
