@@ -124,4 +124,4 @@ def _blind(bundle: Bundle, shares: Sequence[float]) -> Iterator[Fixed]:
 
 def _name(plan: Fixed) -> str:
     more = f" + {plan.second} below {plan.below:g}" if plan.second else ""
-    return f"{plan.codec} q{plan.quality}, {plan.first}{more}"
+    return f"{plan.codec} q{plan.quality}: {plan.first}{more}"

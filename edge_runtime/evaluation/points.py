@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
     from edge_runtime.evaluation.passes import EdgePass, ServerPass
 
+
+class _Placed(Protocol):
+    @property
+    def accuracy(self) -> float: ...
+    @property
+    def wire_bytes(self) -> float: ...
+
+
+OnPlane = TypeVar("OnPlane", bound=_Placed)
 Measure = Literal["min-entropy", "shannon", "margin"]
 Z95 = 1.959964
 
@@ -108,9 +117,9 @@ def cheapest(points: Iterable[Point], accuracy: float, most_cost: float = math.i
     return min(good, key=lambda point: point.wire_bytes, default=None)
 
 
-def frontier(points: Sequence[Point]) -> list[Point]:
+def frontier(points: Sequence[OnPlane]) -> list[OnPlane]:
     """Points that no other beats in both accuracy and wire bytes, fewest bytes first."""
-    best: list[Point] = []
+    best: list[OnPlane] = []
     for point in sorted(points, key=lambda point: (point.wire_bytes, -point.accuracy)):
         if not best or point.accuracy > best[-1].accuracy:
             best.append(point)
