@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 SLOWEST, FASTEST = 0.5 * MBIT, 20 * MBIT
 LEVELS = (SLOWEST, 2 * MBIT, 8 * MBIT, FASTEST)
-# Seconds that the link stays as it is: between jumps on average, and between the steps of a walk.
-STAY_S, WALK_EVERY_S = 2.0, 0.5
+# Seconds that the link stays as it is, on average between jumps, always between the steps of a walk; and seeds for
+# which both come near either end of the range within the first seconds.
+STAY_S, JUMPS_SEED = 2.0, 4
+WALK_EVERY_S, WALK_SEED = 0.2, 3
 SECONDS = 12.0
 DEADLINES_MS = (120.0, 200.0)
 DRAWN = "walk"
@@ -47,8 +49,8 @@ def traces(seconds: float) -> dict[str, Trace]:
     """A link that breaks down and recovers, one that jumps, one that wanders."""
     return {
         "steps": Trace([(0.0, FASTEST), (seconds / 3, SLOWEST), (2 * seconds / 3, FASTEST)]),
-        "jumps": markov(LEVELS, STAY_S, seconds, seed=0),
-        DRAWN: random_walk(SLOWEST, FASTEST, WALK_EVERY_S, seconds, seed=0),
+        "jumps": markov(LEVELS, STAY_S, seconds, JUMPS_SEED),
+        DRAWN: random_walk(SLOWEST, FASTEST, WALK_EVERY_S, seconds, WALK_SEED),
     }
 
 

@@ -278,14 +278,14 @@ class TestTraces:
     """What is raced over."""
 
     def test_links_stay_within_the_range(self):
-        """0.5 to 20 Mbit/s, both ends met by the steps, and the same each time."""
-        found = race.traces(12.0)
+        """0.5 to 20 Mbit/s, of which every trace sees both ends, and the same each time."""
+        found = race.traces(race.SECONDS)
         for trace in found.values():
             rates = np.array([rate for _, rate in trace.steps])
-            assert (rates >= 0.999 * race.SLOWEST).all()
-            assert (rates <= 1.001 * race.FASTEST).all()
+            assert 0.999 * race.SLOWEST <= rates.min() <= 2 * race.SLOWEST
+            assert 0.5 * race.FASTEST <= rates.max() <= 1.001 * race.FASTEST
         assert [rate for _, rate in found["steps"].steps] == [race.FASTEST, race.SLOWEST, race.FASTEST]
-        assert {name: trace.steps for name, trace in race.traces(12.0).items()} == {
+        assert {name: trace.steps for name, trace in race.traces(race.SECONDS).items()} == {
             name: trace.steps for name, trace in found.items()
         }
 
