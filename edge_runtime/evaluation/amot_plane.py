@@ -29,8 +29,8 @@ WHOLE_CODECS: dict[str, ImageCodec] = {JPEG: "jpeg", WEBP: "webp"}
 SMALLER, SMALLER_QUALITY = (1 / 4, 5 / 14, 1 / 2, 5 / 7), 50
 # Both rounds of MOT, as a share of a frame's patches.
 MOT_SHARE, MOT_BELOW, MOT_QUALITIES = 0.25, 0.9, (10, 20, 35, 50, 75)
-SHARES = (0.1, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 1.0)
-VISIBLE_SHARES = (0.15, 0.25, 0.5, 0.8)
+SHARES = (0.1, 0.25, 0.5, 0.8, 1.0)
+VISIBLE_SHARES = (0.1, 0.25, 0.5, 0.8)
 PATCH_QUALITIES = (20, 35)
 VISIBLE_KINDS = ("vit-tokens", "cnn-filled")
 
@@ -93,7 +93,7 @@ def _mot(bundle: Bundle, rounds: RoundsSpec) -> Iterator[Way]:
 
 def _single_rounds(bundle: Bundle, rounds: RoundsSpec) -> Iterator[Way]:
     for plan in _blind(bundle, SHARES):
-        yield Way("one round, recovered", _name(plan), Amot(bundle.frame, rounds.pattern, plan, rounds.classifier))
+        yield Way("one round", _name(plan), Amot(bundle.frame, rounds.pattern, plan, rounds.classifier))
 
 
 def _visible_patches(bundle: Bundle, rounds: RoundsSpec, rivals: Bundle) -> Iterator[Way]:
@@ -102,7 +102,7 @@ def _visible_patches(bundle: Bundle, rounds: RoundsSpec, rivals: Bundle) -> Iter
     if not models:
         raise ArgumentError(f"--rivals: {rivals.folder} has no server model of kind {' or '.join(VISIBLE_KINDS)}")
     for model in models:
-        for plan in _blind(bundle, VISIBLE_SHARES):
+        for plan in _blind(bundle, VISIBLE_SHARES, PATCH_QUALITIES[-1:]):
             system = VisiblePatches(bundle.frame, rounds.pattern, plan, model)
             yield Way(f"one round, {model}", f"{_name(plan)} {rounds.pattern}", system, asks=1)
 
@@ -116,9 +116,9 @@ def _check_alike(bundle: Bundle, rivals: Bundle) -> None:
         raise ArgumentError(f"--rivals: {rivals.folder} has other classes than the bundle")
 
 
-def _blind(bundle: Bundle, shares: Sequence[float]) -> Iterator[Fixed]:
+def _blind(bundle: Bundle, shares: Sequence[float], qualities: Sequence[int] = PATCH_QUALITIES) -> Iterator[Fixed]:
     counts = dict.fromkeys(max(round(share * bundle.frame.grid**2), 1) for share in shares)
-    for quality in PATCH_QUALITIES:
+    for quality in qualities:
         yield from (Fixed("webp", quality, count) for count in counts)
 
 
