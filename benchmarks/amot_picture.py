@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from amot_runs import Asked, Cell, Run
 
+TICKS = (0.5, 1, 2, 5, 10, 20)
 COLOURS = {"one round": "C0", "two rounds": "C1", "best effort": "C2", "missed": "C3"}
 
 
@@ -45,7 +46,9 @@ def _plot_link(axes: Any, cell: Cell) -> None:
     end_s = cell.photos * cell.deadline_s
     steps = [*cell.link.bandwidth.steps, (end_s, cell.link.bandwidth.at(end_s))]
     axes.step([at_s for at_s, _ in steps], [8e-6 * rate for _, rate in steps], where="post", color="black")
-    axes.set(ylabel="link, Mbit/s", yscale="log", xlim=(0, end_s))
+    axes.set(ylabel="link, Mbit/s", yscale="log", xlim=(0, end_s), ylim=(TICKS[0] / 1.2, TICKS[-1] * 1.2))
+    axes.set_yticks(TICKS, TICKS)
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
 
 

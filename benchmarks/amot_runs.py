@@ -1,8 +1,7 @@
 """Runs: a policy asks about photos, one after the other, over a link that follows a trace, and a real server answers.
 
 A photo comes when the time for the one before is over, so every policy gets the same photos at the same moments of the
-trace. The server remembers what it knows to ask for, and nothing else of one run reaches the next: links, planners and
-what they have learnt are new each time.
+trace. One server answers all runs; links, planners and what they have learnt are new each time.
 """
 
 from __future__ import annotations

@@ -96,7 +96,10 @@ def _row(run: Run, cell: Cell, meetable: Flags) -> dict[str, Any]:
 
 
 def _pooled(rows: Sequence[dict[str, Any]], meetable: int) -> dict[str, Any]:
-    sums = {key: sum(row[key] for row in rows) for key in ("photos", "in_time", "meetable_in_time", "right")}
+    sums = {
+        key: sum(row[key] for row in rows)
+        for key in ("photos", "in_time", "meetable_in_time", "right", "lost", "unasked")
+    }
     return {
         **sums,
         "share_of_meetable": sums["meetable_in_time"] / meetable if meetable else None,

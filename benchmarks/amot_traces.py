@@ -114,12 +114,21 @@ def _race(subject: Subject, raced: Sequence[Cell], out: Path, picture: Path | No
 def in_words(report: dict[str, Any]) -> str:
     """The figures that the race is about."""
     found = report["overall"]
-    lines = [f"Of {found['photos']} photos an oracle could answer {found['meetable']} in time; of those"]
+    lines = [f"Of {found['photos']} photos the oracle could answer {found['meetable']} in time; of these"]
     for name, row in found["policies"].items():
-        accuracy = "none" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        share = "" if row["share_of_meetable"] is None else f"{row['share_of_meetable']:.1%}"
-        lines.append(f"  {name:42} {share:>6} in time, right of all answers {accuracy}, {row['wire_bytes']:.0f} bytes")
-    return "\n".join(lines)
+        lines.append(
+            f"  {name:42} {_percent(row['share_of_meetable']):>6} in time, {row['lost']} lost and {row['unasked']} unasked; "
+            f"{_percent(row['accuracy']):>6} of all answers right, {row['wire_bytes']:.0f} bytes a photo"
+        )
+    means = [found[key] for key in ("points_lost", "points_lost_answered")]
+    shown = ["-" if mean is None else f"{mean:.2f}" for mean in means]
+    real, half = found["points_lost_for_real"]
+    lines.append(f"Points lost against the oracle: {shown[0]} by the tables, {shown[1]} without misses, ")
+    return "\n".join(lines) + f"{real:.2f} ± {half:.2f} for real"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 if __name__ == "__main__":
