@@ -116,15 +116,19 @@ def in_words(report: dict[str, Any]) -> str:
     found = report["overall"]
     lines = [f"Of {found['photos']} photos the oracle could answer {found['meetable']} in time; of these"]
     for name, row in found["policies"].items():
+        share, accuracy = _percent(row["share_of_meetable"]), _percent(row["accuracy"])
         lines.append(
-            f"  {name:42} {_percent(row['share_of_meetable']):>6} in time, {row['lost']} lost and {row['unasked']} unasked; "
-            f"{_percent(row['accuracy']):>6} of all answers right, {row['wire_bytes']:.0f} bytes a photo"
+            f"  {name:41} {share:>6} in time, {row['lost']} lost, {row['unasked']} unasked; "
+            f"{accuracy:>6} of all answers right, {row['wire_bytes']:.0f} bytes a photo"
         )
     means = [found[key] for key in ("points_lost", "points_lost_answered")]
-    shown = ["-" if mean is None else f"{mean:.2f}" for mean in means]
+    by_tables, without_misses = ("-" if mean is None else f"{mean:.2f}" for mean in means)
     real, half = found["points_lost_for_real"]
-    lines.append(f"Points lost against the oracle: {shown[0]} by the tables, {shown[1]} without misses, ")
-    return "\n".join(lines) + f"{real:.2f} ± {half:.2f} for real"
+    lines.append(
+        f"Points lost against the oracle: {by_tables} by the tables, {without_misses} of these not by misses; "
+        f"{real:.2f} ± {half:.2f} for real"
+    )
+    return "\n".join(lines)
 
 
 def _percent(share: float | None) -> str:
