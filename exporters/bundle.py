@@ -15,6 +15,7 @@ from edge_runtime.models.bundle import FORMAT, Manifest, ModelFile, ModelSpec, m
 from exporters.bundle_files import Exporter
 from exporters.bundle_folder import Half, check_replaceable, write_bundle
 from exporters.bundle_models import Prepared, prepare_model
+from exporters.bundle_shared import share_weights
 from exporters.bundle_spec import BundleSpec, ModelEntry, read_spec
 from exporters.validate import Check, check_file
 from exporters.validate_samples import photos_for
@@ -40,24 +41,35 @@ def export_models(
 ) -> tuple[list[ModelSpec], list[Check]]:
     """Write the files of every model into ``folder`` and check them; paths of weights start at ``base``."""
     pixels = photos_for(spec.frame, photos, count)
-    models: list[ModelSpec] = []
-    checks: list[Check] = []
+    prepared: list[Prepared] = []
+    written: list[list[ModelFile]] = []
     with tqdm(total=sum(len(entry.files) for entry in spec.models), desc="exporting", unit="file") as bar:
         for entry in spec.models:
-            prepared = prepare_model(entry, spec.frame, len(spec.classes), base, pixels)
-            exporter = Exporter(prepared.reading, prepared.samples[0], folder)
-            files = []
+            prepared.append(prepare_model(entry, spec.frame, len(spec.classes), base, pixels))
+            exporter = Exporter(prepared[-1].reading, prepared[-1].samples[0], folder)
+            written.append([])
             for wanted in entry.files:
                 path = folder / f"{entry.name}-{wanted.precision}.{wanted.format}"
                 bar.set_postfix_str(path.name)
-                file = exporter.write(wanted, path)
-                made = check_file(path.read_bytes(), file, prepared.samples, prepared.wanted)
-                if runtimes := tuple(check.runtime for check in made if check.passed):
-                    files.append(msgspec.structs.replace(file, runtimes=runtimes))
-                checks += made
+                written[-1].append(exporter.write(wanted, path))
                 bar.update()
-            models.append(_model(entry, files, prepared))
+    written = share_weights(spec.models, written, folder)
+    models: list[ModelSpec] = []
+    checks: list[Check] = []
+    for entry, network, files in zip(spec.models, prepared, written, strict=True):
+        kept = []
+        for file in tqdm(files, desc=f"checking {entry.name}", unit="file"):
+            made = check_file(_source(folder, file), file, network.samples, network.wanted)
+            if runtimes := tuple(check.runtime for check in made if check.passed):
+                kept.append(msgspec.structs.replace(file, runtimes=runtimes))
+            checks += made
+        models.append(_model(entry, kept, network))
     return models, checks
+
+
+def _source(folder: Path, file: ModelFile) -> bytes | Path:
+    path = folder / file.path
+    return path if file.weights else path.read_bytes()
 
 
 def _model(entry: ModelEntry, files: list[ModelFile], prepared: Prepared) -> ModelSpec:

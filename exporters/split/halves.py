@@ -133,7 +133,7 @@ class Halves:
         model, path = onnx.ModelProto(), self._folder / f"{self._name}-fp16.weights"
         model.CopyFrom(self._graph.model)
         halve(model)
-        externalise(model, path)
+        externalise([model], path)
         return Graph(model), stored_file(path) if path.stat().st_size else None
 
     def _device_files(self, exact: Path, output: Tensor, answers: Sequence[Sample]) -> DeviceFiles:
