@@ -12,6 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from amot_figures import (
+    AGAINST_HEAD,
+    LIGHT_HEAD,
+    PLANE_HEAD,
+    RECOVERY_HEAD,
+    against_rows,
+    amot_rows,
+    light_rows,
+    plane_rows,
+    recovery_rows,
+)
+from amot_figures import RACE_HEAD as LINKS_HEAD
+from amot_figures import race_rows as link_rows
 from bps_figures import (
     ARRIVING_HEAD,
     BUSY_HEAD,
@@ -66,7 +79,7 @@ def documents() -> dict[Path, list[str]]:
         ROOT / "README.md": [
             table(
                 ("what", "measured", "by"),
-                [*evaluation_rows(), *touchstone_rows(), *race_rows(), *feature_rows(), *split_rows(), *bps_rows()],
+                [*evaluation_rows(), *touchstone_rows(), *race_rows(), *feature_rows(), *split_rows(), *bps_rows(), *amot_rows()],
             ),
             table(PAY_HEAD, pay_rows()),
         ],
@@ -88,6 +101,13 @@ def documents() -> dict[Path, list[str]]:
             table(WRONG_HEAD, wrong_rows()),
             table(STEP_HEAD, step_rows()),
             table(OVERLOAD_HEAD, overload_rows()),
+        ],
+        ROOT / "docs" / "systems" / "amot.md": [
+            table(AGAINST_HEAD, against_rows()),
+            table(PLANE_HEAD, plane_rows()),
+            table(RECOVERY_HEAD, recovery_rows()),
+            table(LIGHT_HEAD, light_rows()),
+            table(LINKS_HEAD, link_rows()),
         ],
         ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows()), table(SAMPLING_HEAD, sampling_rows())],
         ROOT / "docs" / "performance.md": [table(*stage_table()), table(SHARE_HEAD, share_rows())],

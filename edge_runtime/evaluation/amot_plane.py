@@ -47,8 +47,8 @@ class Way(NamedTuple):
 def ways(bundle: Bundle, rounds: RoundsSpec, tables: RoundTables, rivals: Bundle | None) -> list[Way]:
     """Every way, first whole photos without loss.
 
-    With ``rivals``, a bundle of the same frames and classes, also its models that make do with some patches; raises
-    ArgumentError where those differ or there are none.
+    With ``rivals``, a bundle of the same frames and classes, also its models that make do with some patches, with those
+    and with whole photos; raises ArgumentError where those differ or there are none.
     """
     return [
         Way(LOSSLESS, "png", Remote("png", 100, rounds.classifier)),
@@ -56,7 +56,7 @@ def ways(bundle: Bundle, rounds: RoundsSpec, tables: RoundTables, rivals: Bundle
         *_whole_photos(bundle, rounds),
         *_mot(bundle, rounds),
         *_single_rounds(bundle, rounds),
-        *(_visible_patches(bundle, rounds, rivals) if rivals else ()),
+        *(_other_servers(bundle, rounds, rivals) if rivals else ()),
     ]
 
 
@@ -96,7 +96,7 @@ def _single_rounds(bundle: Bundle, rounds: RoundsSpec) -> Iterator[Way]:
         yield Way("one round", _name(plan), Amot(bundle.frame, rounds.pattern, plan, rounds.classifier))
 
 
-def _visible_patches(bundle: Bundle, rounds: RoundsSpec, rivals: Bundle) -> Iterator[Way]:
+def _other_servers(bundle: Bundle, rounds: RoundsSpec, rivals: Bundle) -> Iterator[Way]:
     _check_alike(bundle, rivals)
     models = [model.name for model in rivals.models("server") if model.kind in VISIBLE_KINDS]
     if not models:
@@ -105,6 +105,8 @@ def _visible_patches(bundle: Bundle, rounds: RoundsSpec, rivals: Bundle) -> Iter
         for plan in _blind(bundle, VISIBLE_SHARES, PATCH_QUALITIES[-1:]):
             system = VisiblePatches(bundle.frame, rounds.pattern, plan, model)
             yield Way(f"one round, {model}", f"{_name(plan)} {rounds.pattern}", system, asks=1)
+        for quality in WHOLE_QUALITIES:
+            yield Way(f"{WEBP}, {model}", f"q{quality}", Remote("webp", quality, model), asks=1)
 
 
 def _check_alike(bundle: Bundle, rivals: Bundle) -> None:
