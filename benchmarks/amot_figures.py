@@ -132,18 +132,27 @@ def light_rows() -> list[tuple[str, ...]]:
     return [*timed, *judged]
 
 
-RECOVERY_HEAD = ("patches", "recovered", "trunk sees it too", "nearest colour", "grey", "PSNR, dB: recovered; nearest")
+RECOVERY_HEAD = (
+    "patches, then more",
+    "first answer; recovered patches shown as well",
+    "after asking by recovered patches",
+    "by the nearest colour",
+    "by grey",
+    "at random",
+    "PSNR, dB: recovered; nearest",
+)
 
 
 def recovery_rows() -> list[tuple[str, ...]]:
-    """What recovered pixels do to accuracy, and how good they are."""
+    """What recovered pixels do to the first answer and to the questions, and how good they are."""
     return [
         (
-            f"{row['share']:.0%}",
-            *(f"{row['accuracy'][name]:.1%}" for name in ("recovered", "trunk too", "nearest", "mean colour")),
+            f"{row['first']} + {row['second']}",
+            f"{row['accuracy']['first']:.1%}; {row['accuracy']['first, recovered shown']:.1%}",
+            *(f"{row['accuracy'][name]:.1%}" for name in ("recovered", "nearest", "grey", "random")),
             f"{row['psnr_db']['recovered']:.1f}; {row['psnr_db']['nearest']:.1f}",
         )
-        for row in read("recovery.json")["shares"]
+        for row in read("recovery.json")["rounds"]
     ]
 
 

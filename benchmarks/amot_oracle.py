@@ -121,6 +121,12 @@ def weights(frame: Frame, spec: FrameSpec, pattern: Pattern, tables: RoundTables
     return np.array(found)
 
 
+def heavy(tables: RoundTables) -> F64:
+    """What a photo weighs that few outweigh, by setting: what is planned with by whoever cannot weigh it beforehand."""
+    middle = len(tables.first) // 2
+    return np.array([sizes[middle].most / sizes[middle].mean for sizes in tables.first_bytes])
+
+
 class Oracle:
     """Knows the ``link`` to come; first and second rounds are as late as ``late_s`` says.
 

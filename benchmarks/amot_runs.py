@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from amot_oracle import Oracle, Watch, lateness, weights
+from amot_oracle import Oracle, Watch, heavy, lateness, weights
 
 from edge_runtime.control.link_estimate import LinkEstimate
 from edge_runtime.control.round_plans import RoundPlans
@@ -196,11 +196,15 @@ def measure(subject: Subject) -> Late:
     return late
 
 
-def choices(subject: Subject, cell: Cell, late_s: tuple[float, float]) -> list[int | None]:
-    """The place of the oracle's plan for every photo of a cell, None for those that no plan could answer in time."""
-    oracle = Oracle(subject.plans, cell.link, late_s)
+def choices(subject: Subject, cell: Cell, late_s: tuple[float, float], *, weighs: bool = True) -> list[int | None]:
+    """The place of the oracle's plan for every photo of a cell, None for those that no plan could answer in time.
+
+    One that does not weigh photos knows the link alone, and takes them all for heavy.
+    """
+    oracle, unweighed = Oracle(subject.plans, cell.link, late_s), heavy(subject.tables)
     return [
-        oracle.best(number * cell.deadline_s, cell.left_s, subject.weights(number)) for number in range(cell.photos)
+        oracle.best(number * cell.deadline_s, cell.left_s, subject.weights(number) if weighs else unweighed)
+        for number in range(cell.photos)
     ]
 
 

@@ -29,13 +29,15 @@ def cell_figures(subject: Subject, cell: Cell, runs: dict[str, Run], late: Late)
 
     ``late`` is how late rounds were before the race; how late ours were in this cell counts as well. ``points_lost``
     are those of our plans against the oracle's, by the tables: over all photos that it could answer in time, where a
-    miss is worth nothing, and over those of them that we did. ``points_lost_for_real`` are those of our answers against
-    those that the oracle's plans got, with the half width of their 95 % interval; there a miss is a wrong answer.
+    miss is worth nothing, and over those of them that we did. ``points_lost_to_the_link`` are the latter against an
+    oracle that knows the link alone and cannot weigh the photo, as we cannot; none where that one has no plan.
+    ``points_lost_for_real`` are those of our answers against those that the oracle's plans got, with the half width of
+    their 95 % interval; there a miss is a wrong answer.
     """
-    chosen = choices(subject, cell, typical([*late, *runs[OURS].late]))
-    meetable = np.array([place is not None for place in chosen])
-    best = np.array([0.0 if place is None else subject.plans.columns.accuracy[place] for place in chosen])
-    ours = in_time(runs[OURS], cell)
+    late_s = typical([*late, *runs[OURS].late])
+    best = _accuracies(subject, choices(subject, cell, late_s))
+    unweighed = _accuracies(subject, choices(subject, cell, late_s, weighs=False))
+    meetable, ours = best > 0, in_time(runs[OURS], cell)
     planned = np.where(ours, [_planned(subject, one) for one in runs[OURS].asked], 0.0)
     missing = 100 * (best - planned)
     return {
@@ -48,6 +50,7 @@ def cell_figures(subject: Subject, cell: Cell, runs: dict[str, Run], late: Late)
         "oracle_accuracy": _mean(best[meetable]),
         "points_lost": _mean(missing[meetable]),
         "points_lost_answered": _mean(missing[meetable & ours]),
+        "points_lost_to_the_link": _mean(np.where(unweighed > 0, 100 * (unweighed - planned), 0.0)[meetable & ours]),
         "points_lost_for_real": _difference(_right(runs[ORACLE], cell), _right(runs[OURS], cell)),
         "policies": {name: _row(run, cell, meetable) for name, run in runs.items()},
     }
@@ -64,6 +67,7 @@ def overall(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "meetable": sum(meetable),
         "points_lost": _weighted([cell["points_lost"] for cell in cells], meetable),
         "points_lost_answered": _weighted([cell["points_lost_answered"] for cell in cells], answered),
+        "points_lost_to_the_link": _weighted([cell["points_lost_to_the_link"] for cell in cells], answered),
         "points_lost_for_real": [
             float(photos @ means / photos.sum()),
             float(math.sqrt(((photos * halves) ** 2).sum()) / photos.sum()),
@@ -107,6 +111,11 @@ def _pooled(rows: Sequence[dict[str, Any]], meetable: int) -> dict[str, Any]:
         "interval": wilson(sums["right"], sums["in_time"]) if sums["in_time"] else None,
         "wire_bytes": _weighted([row["wire_bytes"] for row in rows], [row["photos"] for row in rows]),
     }
+
+
+def _accuracies(subject: Subject, chosen: Sequence[int | None]) -> NDArray[np.float64]:
+    """By the tables; 0 for no plan."""
+    return np.array([0.0 if place is None else subject.plans.columns.accuracy[place] for place in chosen])
 
 
 def in_time(run: Run, cell: Cell) -> Flags:

@@ -79,7 +79,15 @@ def documents() -> dict[Path, list[str]]:
         ROOT / "README.md": [
             table(
                 ("what", "measured", "by"),
-                [*evaluation_rows(), *touchstone_rows(), *race_rows(), *feature_rows(), *split_rows(), *bps_rows(), *amot_rows()],
+                [
+                    *evaluation_rows(),
+                    *touchstone_rows(),
+                    *race_rows(),
+                    *feature_rows(),
+                    *split_rows(),
+                    *bps_rows(),
+                    *amot_rows(),
+                ],
             ),
             table(PAY_HEAD, pay_rows()),
         ],

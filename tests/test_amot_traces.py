@@ -166,6 +166,7 @@ class TestOracle:
         ]
         assert found[0].shape == (2,)
         assert (found[0] < found[1]).all()
+        assert oracle.heavy(tables).tolist() == pytest.approx([1.2, 1.2])
 
 
 class TestRuns:
@@ -252,6 +253,7 @@ class TestSummary:
         assert (found["meetable"], found["oracle_accuracy"]) == (4, pytest.approx(accuracy))
         assert found["points_lost"] == pytest.approx(100 * (3 * accuracy - alone) / 4)
         assert found["points_lost_answered"] == pytest.approx(100 * (accuracy - alone) / 2)
+        assert found["points_lost_to_the_link"] == found["points_lost_answered"]
         assert found["points_lost_for_real"][0] == pytest.approx(50)
         row = found["policies"][runs.OURS]
         assert (row["in_time"], row["rejected"], row["second_rounds"], row["wire_bytes"]) == (2, 1, 1, 100)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_runtime.errors import LinkLost
+from edge_runtime.transport.breaker import Breaker
 from edge_runtime.transport.client import Client
 from edge_runtime.transport.shaper import LinkShape, Shaper
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from edge_runtime.transport.tls import ClientTls
 
 PATIENCE_S = 60.0
+# Calls in a row that a device without a model loses before it stops asking: it has nothing else to answer with, and one
+# late reply says little of a link that changes.
+LOSSES_WITHOUT_MODEL = 3
 
 
 class MeasuredLink:
@@ -68,7 +72,8 @@ def open_link(
         return
     if tls is not None:
         tls = replace(tls, server_name=server.rpartition(":")[0].strip("[]"))
-    with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash, tls=tls) as client:
+    breaker = Breaker() if bundle.models("edge") else Breaker(losses=LOSSES_WITHOUT_MODEL)
+    with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash, tls=tls, breaker=breaker) as client:
         yield MeasuredLink(client, shaper)
 
 

@@ -15,12 +15,20 @@ State = Literal["closed", "open", "half-open"]
 class Breaker:
     """Closed: calls pass. Open: they do not. Half-open: they do not either, but a probe is on its way.
 
-    The first lost call opens it; those that were under way with it change nothing. A probe is due ``first_s`` seconds
+    ``losses`` calls lost in a row open it; those that were under way with the last change nothing. A probe is due ``first_s`` seconds
     later; every probe that fails doubles the wait, up to ``cap_s``. It starts no probe itself: whoever is told by
     `claim_probe` that one is due sends it and reports back. Safe to share between threads.
     """
 
-    def __init__(self, first_s: float = 0.25, cap_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        first_s: float = 0.25,
+        cap_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+        losses: int = 1,
+    ) -> None:
+        self._losses = losses
+        self._lost = 0
         self._first_s = first_s
         self._cap_s = cap_s
         self._clock = clock
@@ -46,12 +54,14 @@ class Breaker:
         """A call or a probe was answered."""
         with self._lock:
             self._state = "closed"
+            self._lost = 0
             self._wait_s = self._first_s
 
     def failed(self) -> None:
         """A call was lost."""
         with self._lock:
-            if self._state == "closed":
+            self._lost += 1
+            if self._state == "closed" and self._lost >= self._losses:
                 self._open()
 
     def probe_failed(self) -> None:

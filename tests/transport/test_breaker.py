@@ -35,6 +35,16 @@ def test_starts_closed(breaker):
     assert not breaker.claim_probe()
 
 
+def test_a_patient_one_waits_for_several_in_a_row(clock):
+    """An answer in between starts the count anew."""
+    breaker = Breaker(first_s=1, clock=clock, losses=3)
+    for lost in (True, True, False, True, True):
+        (breaker.failed if lost else breaker.succeeded)()
+    assert breaker.state == "closed"
+    breaker.failed()
+    assert breaker.state == "open"
+
+
 def test_first_lost_call_opens(breaker):
     """One lost call is enough."""
     breaker.failed()
