@@ -15,9 +15,9 @@ State = Literal["closed", "open", "half-open"]
 class Breaker:
     """Closed: calls pass. Open: they do not. Half-open: they do not either, but a probe is on its way.
 
-    ``losses`` calls lost in a row open it; those that were under way with the last change nothing. A probe is due ``first_s`` seconds
-    later; every probe that fails doubles the wait, up to ``cap_s``. It starts no probe itself: whoever is told by
-    `claim_probe` that one is due sends it and reports back. Safe to share between threads.
+    ``losses`` calls lost in a row open it; those that were under way with the last change nothing. A probe is due
+    ``first_s`` seconds later; every probe that fails doubles the wait, up to ``cap_s``. It starts no probe itself:
+    whoever is told by `claim_probe` that one is due sends it and reports back. Safe to share between threads.
     """
 
     def __init__(
