@@ -57,7 +57,7 @@ WARM_UP, WARM_UP_S = 3, 2.0
 # What is believed of a link before anything has crossed it.
 FIRST_BANDWIDTH = MBIT
 # What every round is measured on before the race, so many photos for each number of patches.
-MEASURED_ON, MEASURED_PHOTOS = LinkTrace(Trace.constant(20 * MBIT), ROUND_TRIP_S), 3
+MEASURED_ON, MEASURED_PHOTOS = LinkTrace(Trace.constant(20 * MBIT), ROUND_TRIP_S), 12
 # The oracle that asks for real allows for all but one in so many of the rounds that it was shown.
 CAREFUL = 0.9
 # How the fixed plans pack patches, and when they let the server ask.
