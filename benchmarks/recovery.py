@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     F32 = NDArray[np.float32]
 
 # Patches sent unasked, and asked for.
-ROUNDS = ((29, 35), (49, 35), (49, 70))
+ROUNDS = ((29, 35), (49, 35))
 CODEC, QUALITY = "webp", 35
 
 

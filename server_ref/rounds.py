@@ -87,6 +87,8 @@ class RoundsPredictor:
             raise PayloadError(f"requested: {len(request.payloads)} frames in a second round, send one at a time")
         data = request.payloads[0].data
         session = self._sessions.recall(requested.session_of(data), request.frame_id)
+        # The time that is left is counted from a request's arrival: what it took to come has passed as well.
+        deadline_s -= time.monotonic() - session.asked_s
         return [_Second(session, requested.decode(data, len(session.asked), patch), deadline_s)]
 
     def run(self, inputs: Sequence[_First | _Second]) -> list[Outcome]:

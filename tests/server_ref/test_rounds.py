@@ -181,6 +181,17 @@ class TestSecondRound:
         everything = backend.answer(at_once(pixels, np.union1d(sampled(5), ask.indices)))
         assert np.array_equal(reply.probabilities, everything.probabilities)
 
+    def test_time_on_the_way_is_time_that_has_passed(self, backend, pixels, monkeypatch):
+        """A second round that was long under way leaves no time for a full look, though its own clock has just begun."""
+        ask = backend.answer(first(pixels, 5)).ask
+        light = backend.answer(second(pixels, ask), hurried(backend, _full_pass=1e9)).probabilities
+        hurried(backend, _full_pass=0.0)
+        later_s = time.monotonic() + 20
+        monkeypatch.setattr("server_ref.rounds.time.monotonic", lambda: later_s)
+        reply = backend.answer(second(pixels, ask), later_s + 10)
+
+        assert np.array_equal(reply.probabilities, light)
+
     def test_sure_it_leaves_it_at_the_light_look(self, backend, pixels):
         """A second answer that is as sure as was wanted is given at once."""
         sight = pixels.copy()
