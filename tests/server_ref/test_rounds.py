@@ -182,7 +182,7 @@ class TestSecondRound:
         assert np.array_equal(reply.probabilities, everything.probabilities)
 
     def test_time_on_the_way_is_time_that_has_passed(self, backend, pixels, monkeypatch):
-        """A second round that was long under way leaves no time for a full look, though its own clock has just begun."""
+        """A second round that was long under way leaves no time for a full look, though its clock has just begun."""
         ask = backend.answer(first(pixels, 5)).ask
         light = backend.answer(second(pixels, ask), hurried(backend, _full_pass=1e9)).probabilities
         hurried(backend, _full_pass=0.0)
