@@ -22,7 +22,7 @@ from kernels import Rival, fingerprint, race, run_single_threaded, show
 from edge_runtime import kernels
 from edge_runtime.cli_rounds import rounds_spec
 from edge_runtime.codecs import image, samples
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 from edge_runtime.photos import open_frame
 from server_ref.asking import wanted_patches

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from edge_runtime.codecs.image import ImageCodec
     from edge_runtime.control.rounds import RoundTables
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer
     from edge_runtime.models import Bundle
     from edge_runtime.systems import Inference

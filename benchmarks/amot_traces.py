@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from edge_runtime.cli_rounds import round_tables
 from edge_runtime.evaluation.link import serving
-from edge_runtime.evaluation.photos import labelled_photos
 from edge_runtime.evaluation.trace_syntax import LinkTrace
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling.traces import Trace, markov, random_walk, recorded
 

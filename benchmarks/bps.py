@@ -24,7 +24,7 @@ from kernels import fingerprint
 from tqdm import tqdm
 
 from edge_runtime.evaluation.bps import simulated
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling import tables
 

@@ -17,7 +17,7 @@ from edge_runtime.scheduling.planner import Planner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.models import Bundle
     from edge_runtime.scheduling.state import Policy
     from edge_runtime.scheduling.tables import Tables

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from edge_runtime.evaluation.link import open_link
 from edge_runtime.evaluation.passes import SelectedPatches, WholePhoto, edge_pass, server_pass
-from edge_runtime.evaluation.photos import labelled_photos
 from edge_runtime.evaluation.points import gated
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 from edge_runtime.systems.edge import EdgeModel
 

@@ -25,9 +25,9 @@ from safetensors.torch import load_file
 
 from edge_runtime.evaluation.link import open_link
 from edge_runtime.evaluation.passes import EdgePass, SelectedPatches, WholePhoto, edge_pass, server_pass
-from edge_runtime.evaluation.photos import Photo
 from edge_runtime.evaluation.points import ungated, wilson
 from edge_runtime.kernels import normalise
+from edge_runtime.labelled_photos import Photo
 from edge_runtime.messages import Frame
 from edge_runtime.models import Bundle
 from edge_runtime.photos import open_frame

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from feature_rivals import Codec, Shape
     from numpy.typing import NDArray
 
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.models.bundle import SplitSpec
 
 # The cut before everything: the photo is sent, the server runs the whole network.

@@ -32,7 +32,7 @@ from feature_summary import interval, summarise, table, to_text
 from kernels import fingerprint, run_single_threaded
 from tqdm import tqdm
 
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from feature_summary import Row
     from numpy.typing import NDArray
 
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
 
 BUDGETS = (1, 2, 4, 8, 16, 32)
 KILOBYTE = 1024

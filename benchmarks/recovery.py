@@ -23,7 +23,7 @@ from tqdm import tqdm
 from edge_runtime import kernels
 from edge_runtime.cli_rounds import rounds_spec
 from edge_runtime.codecs import samples
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle, open_model
 from edge_runtime.photos import open_frame
 from server_ref.asking import wanted_patches
@@ -34,7 +34,7 @@ from server_ref.round_models import RoundModels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
 
     F32 = NDArray[np.float32]
 

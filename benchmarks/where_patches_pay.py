@@ -18,13 +18,13 @@ import numpy as np
 
 from edge_runtime.evaluation.link import MeasuredLink, open_link
 from edge_runtime.evaluation.passes import SelectedPatches, ServerPass, WholePhoto, edge_pass, server_pass
-from edge_runtime.evaluation.photos import labelled_photos
 from edge_runtime.evaluation.points import local_mask
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 from edge_runtime.systems.edge import EdgeModel
 
 if TYPE_CHECKING:
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
 
 DELTAS = (0.5, 0.65, 0.8, 0.9, 0.97)
 CODECS = (("jpeg", 50), ("jpeg", 75), ("webp", 50), ("webp", 75))

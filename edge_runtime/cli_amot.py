@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.evaluation.amot_sweep import Outcome, Sweep
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
 
 AMOT_WITHIN = 0.015
 
@@ -32,7 +32,7 @@ def add_amot_options(parser: argparse.ArgumentParser) -> None:
 
 def evaluate_amot(options: argparse.Namespace) -> None:
     """Measure one way of planning, or the whole plane; print text or JSON."""
-    from edge_runtime.evaluation.photos import labelled_photos
+    from edge_runtime.labelled_photos import labelled_photos
 
     bundle = Bundle.load(options.bundle)
     rounds_spec(bundle)

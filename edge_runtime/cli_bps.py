@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace, scenario: Scenario, policies: Sequence[Pol
 
     from edge_runtime.evaluation.bps import Shots, run
     from edge_runtime.evaluation.link import open_link, serving
-    from edge_runtime.evaluation.photos import labelled_photos
+    from edge_runtime.labelled_photos import labelled_photos
     from edge_runtime.scheduling.device import Device
 
     bundle = Bundle.load(options.bundle)

@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _evaluate_attention(options: argparse.Namespace) -> None:
     from edge_runtime.evaluation.evaluate import Setup, evaluate
-    from edge_runtime.evaluation.photos import labelled_photos
+    from edge_runtime.labelled_photos import labelled_photos
 
     bundle, edge, gate = load(options)
     photos = labelled_photos(options.data, bundle.manifest, every=options.every, limit=options.limit)

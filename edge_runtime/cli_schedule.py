@@ -80,7 +80,7 @@ def _macs(bundle: Bundle, found: Tables) -> dict[str, tuple[int, int]]:
 
 
 def _profile(options: argparse.Namespace) -> None:
-    from edge_runtime.evaluation.photos import labelled_photos
+    from edge_runtime.labelled_photos import labelled_photos
     from edge_runtime.profiling.scheduler import measure, retime
     from edge_runtime.scheduling import tables
     from edge_runtime.scheduling.device import Device

@@ -22,8 +22,8 @@ SWEPT_QUALITIES = range(10, 101, 10)
 
 def evaluate_split(options: argparse.Namespace) -> None:
     """Measure cuts and rivals; print a table or JSON, and write the pictures asked for."""
-    from edge_runtime.evaluation.photos import labelled_photos
     from edge_runtime.evaluation.split import SplitSetup, evaluate
+    from edge_runtime.labelled_photos import labelled_photos
 
     sizes = _sizes(options)
     if options.picture and not options.picture.parent.is_dir():

@@ -94,10 +94,10 @@ def run(options: argparse.Namespace) -> dict[str, object]:
 def _calibrate_rounds(
     bundle: Bundle, manifest: Manifest, rounds: RoundsSpec, options: argparse.Namespace, folder: Path
 ) -> tuple[Manifest, dict[str, object]]:
+    from edge_runtime.labelled_photos import labelled_photos
     from exporters.calibration.rounds import calibrate_rounds
-    from exporters.calibration.rounds_photos import labelled_photos
 
-    photos = labelled_photos(options.photos, manifest, options.every, options.limit)
+    photos = labelled_photos(options.photos, manifest, every=options.every, limit=options.limit)
     axes = Axes(*(tuple(getattr(options, name)) for name in Axes._fields))
     tables, report = calibrate_rounds(bundle, photos, axes, options.processes)
     path = folder / (rounds.tables.path if rounds.tables else ROUND_TABLES)

@@ -20,8 +20,8 @@ from edge_runtime.control.round_plans import ROUND_BYTES, RoundPlans
 from edge_runtime.control.rounds import Bytes, RoundTables, ServerTimes, Setting, Temperatures
 from edge_runtime.errors import SessionForgotten, Unmeetable
 from edge_runtime.evaluation.link import serving
-from edge_runtime.evaluation.photos import labelled_photos
 from edge_runtime.evaluation.trace_syntax import LinkTrace
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Frame, Payload, Request
 from edge_runtime.models import Bundle
 from edge_runtime.photos import open_frame

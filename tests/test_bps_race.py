@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from edge_runtime.evaluation.link import open_link, serving
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
 from edge_runtime.profiling.scheduler import measure
 from edge_runtime.scheduling.device import Device

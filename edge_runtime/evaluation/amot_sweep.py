@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_runtime.evaluation.amot import Pass
     from edge_runtime.evaluation.amot_plane import Way
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.models import Bundle
     from edge_runtime.models.bundle import FrameSpec
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
     from edge_runtime.evaluation.trace_syntax import LinkTrace
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.models.bundle import FrameSpec
     from edge_runtime.scheduling.device import Device
     from edge_runtime.scheduling.dispatch import Late

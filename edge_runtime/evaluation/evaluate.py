@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_runtime.codecs.image import ImageCodec
     from edge_runtime.evaluation.link import MeasuredLink
     from edge_runtime.evaluation.passes import EdgePass, ServerPass
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer
     from edge_runtime.models.bundle import GateSpec
     from edge_runtime.systems.edge import EdgeModel

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_runtime.codecs.image import ImageCodec
     from edge_runtime.codecs.patches import PatchCodec
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.models.bundle import FrameSpec
     from edge_runtime.systems.edge import EdgeModel
 

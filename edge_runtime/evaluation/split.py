@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer
     from edge_runtime.models import Bundle
     from edge_runtime.models.bundle import FrameSpec, Precision, Runtime, SplitSpec

@@ -16,7 +16,7 @@ from edge_runtime.systems.driver import drive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Reply, Request
     from edge_runtime.models.bundle import FrameSpec
     from edge_runtime.scheduling.device import Device

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer, Reply, Request
     from edge_runtime.models import Bundle
     from edge_runtime.scheduling.device import Device

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_runtime.control.rounds import RoundTables
+    from edge_runtime.labelled_photos import Photo
     from exporters.calibration.rounds_axes import Axes
-    from exporters.calibration.rounds_photos import LabelledPhoto
 
 # Photos that a process takes at a time: many enough that opening the models costs nothing.
 BATCH = 8
 
 
 def calibrate_rounds(
-    bundle: Bundle, photos: Sequence[LabelledPhoto], axes: Axes, processes: int = 1
+    bundle: Bundle, photos: Sequence[Photo], axes: Axes, processes: int = 1
 ) -> tuple[RoundTables, dict[str, object]]:
     """Measure every plan of ``axes`` on every photo; returns the bundle's tables, and a report as plain values.
 

@@ -19,7 +19,7 @@ from edge_runtime.evaluation.amot_plane import LOSSLESS, TWO_ROUNDS, Way, plans_
 from edge_runtime.evaluation.amot_rivals import DownSampled, FullSecondRound, VisiblePatches
 from edge_runtime.evaluation.amot_sweep import Outcome, Points, Sweep, measure
 from edge_runtime.evaluation.link import open_link
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Ask, Frame, Reply
 from edge_runtime.systems.amot import Amot, Fixed
 from edge_runtime.systems.driver import drive
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.photos import Photo
+    from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Request
     from edge_runtime.models import Bundle
 

@@ -7,9 +7,9 @@ import pytest
 
 from edge_runtime.control.rounds import Setting
 from edge_runtime.errors import ArgumentError, BundleError
+from edge_runtime.labelled_photos import labelled_photos
 from exporters.calibration.rounds import BATCH, calibrate_rounds, measure_batch
 from exporters.calibration.rounds_axes import Axes
-from exporters.calibration.rounds_photos import labelled_photos
 from exporters.calibration.rounds_tables import round_tables
 
 AXES = Axes((Setting("jpeg", 50),), first=(14, 5), second=(2,), below=(0.9, 0.5))

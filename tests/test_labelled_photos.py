@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edge_runtime.errors import ArgumentError, PhotoError
-from edge_runtime.evaluation.photos import labelled_photos
+from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models.bundle import FrameSpec, GateSpec, Manifest
 
 MANIFEST = Manifest(
