@@ -90,7 +90,7 @@ def test_a_sweep_writes_the_plane_and_goes_on_where_it_was(
     assert rows[0].keys() == POINT_KEYS
     assert {row["curve"] for row in rows} == {
         *("whole photo, lossless", "whole photo, JPEG", "whole photo, WebP", "whole photo, smaller"),
-        *("A-MOT", "MOT, full second pass", "one round", "one round, net"),
+        *("A-MOT", "MOT, full second pass", "one round", "one round, net", "whole photo, WebP, net"),
     }
     assert found["chosen"]["curve"] == "A-MOT"
     with Image.open(out / "sweep.png") as drawn:

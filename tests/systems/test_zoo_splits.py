@@ -25,7 +25,8 @@ from server_ref.backend import Backend
 if TYPE_CHECKING:
     from edge_runtime.messages import Reply
 
-FOLDERS = sorted(path.parent for path in (Path(__file__).parents[2] / "zoo").glob(f"*/{MANIFEST}"))
+BUNDLES = sorted(path.parent for path in (Path(__file__).parents[2] / "zoo").glob(f"*/{MANIFEST}"))
+FOLDERS = [folder for folder in BUNDLES if Bundle.load(folder).manifest.splits]
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)
