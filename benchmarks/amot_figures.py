@@ -40,6 +40,7 @@ def amot_rows() -> list[tuple[str, str, str]]:
             "; ".join([f"{fewest['wire_bytes']:,.0f}", *(_smallest(sweep, curve, fewest) for curve in (JPEG, WEBP))]),
             SWEEP,
         ),
+        *_on_all_photos(),
         (
             (
                 f"A-MOT, light second look at {second['second']} patches ÷ recovering and classifying anew: time; "
@@ -57,6 +58,21 @@ def amot_rows() -> list[tuple[str, str, str]]:
             RACE,
         ),
         ("A-MOT, one decision of the planner", f"{read('slo_decision.json')['us']['p50']:.0f} µs", DECISION),
+    ]
+
+
+def _on_all_photos() -> list[tuple[str, str, str]]:
+    """Single plans on the whole validation part."""
+    return [
+        (
+            f"A-MOT, plan {row['plan']}, {row['photos']:,} photos; server on whole photos; patches; wire bytes",
+            (
+                f"{row['accuracy']:.1%}; {row['server_accuracy']:.1%}; {row['patches_share']:.0%}; "
+                f"{row['wire_bytes']:,.0f}"
+            ),
+            "`edge-runtime evaluate --system amot --bundle zoo/amot --data PHOTOS --plan PLAN --json`",
+        )
+        for row in read("val/amot-plans.json")["plans"]
     ]
 
 
