@@ -68,6 +68,10 @@ class Watch:
         """The planner's opinion."""
         return self._planner.second_fits(plan, count, left_s)
 
+    def everything_fits(self, plan: Plan, count: int, left_s: float) -> bool:
+        """The planner's opinion."""
+        return self._planner.everything_fits(plan, count, left_s)
+
     def sent(self, size: int, now: float) -> None:
         """Tell the planner."""
         self._size, self._sent_s = size, now

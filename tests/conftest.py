@@ -152,7 +152,7 @@ ROUNDS_TABLES = RoundTables(
     asked=(((0.0, 0.2, 0.5),) * 3,) * 2,
     first_bytes=tuple(tuple(Bytes(size * count, 1.5 * size * count) for count in (4, 8, 16)) for size in (100, 400)),
     second_bytes=tuple(tuple(Bytes(size * count, 1.5 * size * count) for count in (0, 4)) for size in (100, 400)),
-    server_ms=ServerTimes(first=(10, 10, 10), update=(0, 4), full=(10, 10, 10)),
+    server_ms=ServerTimes(first=(10, 10, 10), update=(0, 4)),
 )
 
 

@@ -69,7 +69,7 @@ def tables() -> RoundTables:
         asked=(((0.0, 0.5),) * 3,) * 2,
         first_bytes=tuple(tuple(Bytes(size * first, 1.2 * size * first) for first in FIRST) for size in (60, 120)),
         second_bytes=tuple(tuple(Bytes(size * second, 1.2 * size * second) for second in SECOND) for size in (60, 120)),
-        server_ms=ServerTimes((2.0, 3.0, 4.0), (0.0, 1.0, 1.5), (3.0, 3.0, 3.0)),
+        server_ms=ServerTimes((2.0, 3.0, 4.0), (0.0, 1.0, 1.5)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge_runtime.codecs import patch_row
 from edge_runtime.codecs.patch_header import PatchHeader
 from edge_runtime.errors import ArgumentError, PayloadError
+from edge_runtime.messages import SESSION_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.codecs.patch_row import PatchCodec
 
-SESSION_BYTES = 16
+__all__ = ["SESSION_BYTES", "decode", "encode", "session_of"]
+
 # Patch side, number of patches, session.
 HEADER = PatchHeader("requested", b"ER", 1, f"BH{SESSION_BYTES}s")
 

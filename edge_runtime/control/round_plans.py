@@ -216,10 +216,19 @@ class RoundPlans:
     def second_round(self, plan: Packing, count: int) -> tuple[float, float]:
         """Bytes that a second round of ``count`` patches rarely exceeds, and the tables' server seconds for it."""
         tables = self.tables
-        setting = [(one.codec, one.quality) for one in tables.settings].index((plan.codec, plan.quality))
-        most = [one.most for one in tables.second_bytes[setting]]
+        most = [one.most for one in tables.second_bytes[self._setting(plan)]]
         server_ms = np.interp(count, tables.second, tables.server_ms.update)
         return float(np.interp(count, tables.second, most)) + ROUND_BYTES, float(server_ms) / 1e3
+
+    def everything(self, plan: Packing, count: int) -> tuple[float, float]:
+        """The same of ``count`` patches that are looked at from the start, as those of a first round are."""
+        tables = self.tables
+        most = [one.most for one in tables.first_bytes[self._setting(plan)]]
+        server_ms = np.interp(count, tables.first, tables.server_ms.first)
+        return float(np.interp(count, tables.first, most)) + ROUND_BYTES, float(server_ms) / 1e3
+
+    def _setting(self, plan: Packing) -> int:
+        return [(one.codec, one.quality) for one in self.tables.settings].index((plan.codec, plan.quality))
 
     def _clearly_better(self, best: int, kept: int) -> bool:
         if self.reaches[best] != self.reaches[kept]:

@@ -57,13 +57,11 @@ class Temperatures(_Table, frozen=True):
 class ServerTimes(_Table, frozen=True):
     """Milliseconds of the server's compute, medians where it was calibrated.
 
-    ``first`` by first patches, recovery included; ``update`` by second patches; ``full``, by first patches, of a second
-    round with as many patches as there may be that is computed from its start.
+    ``first`` by the patches of a first look, recovery included; ``update`` by second patches.
     """
 
     first: tuple[Amount, ...]
     update: tuple[Amount, ...]
-    full: tuple[Amount, ...]
 
 
 class RoundTables(_Table, frozen=True):
@@ -104,7 +102,6 @@ class RoundTables(_Table, frozen=True):
         _lengths("second_bytes", self.second_bytes, settings, second)
         _lengths("server_ms.first", self.server_ms.first, first)
         _lengths("server_ms.update", self.server_ms.update, second)
-        _lengths("server_ms.full", self.server_ms.full, first)
 
     @classmethod
     def load(cls, data: bytes) -> RoundTables:

@@ -88,9 +88,11 @@ class Slo:
 
     def second_fits(self, plan: Packing, count: int, left_s: float) -> bool:
         """Whether a second round of ``count`` patches should be answered within ``left_s`` seconds from now."""
-        conditions = self._careful(self._link.view(self._clock()))
-        size, server_s = self._plans.second_round(plan, count)
-        return conditions.round_s(size, server_s) + conditions.second_margin_s <= left_s
+        return self._fits(*self._plans.second_round(plan, count), left_s)
+
+    def everything_fits(self, plan: Packing, count: int, left_s: float) -> bool:
+        """The same of ``count`` patches for a server that has forgotten those of the first round."""
+        return self._fits(*self._plans.everything(plan, count), left_s)
 
     def sent(self, size: int, now: float) -> None:
         """A round of ``size`` payload bytes went out: the first of the plan last given, or else its second."""
@@ -133,6 +135,10 @@ class Slo:
             self._link.lost(self._number)
         else:
             self._link.replied(self._number, self._server_factor * found.server_s, found.sent_s + LOST * waited_s)
+
+    def _fits(self, size: float, server_s: float, left_s: float) -> bool:
+        conditions = self._careful(self._link.view(self._clock()))
+        return conditions.round_s(size, server_s) + conditions.second_margin_s <= left_s
 
     def _best_effort(self, view: LinkView, left_s: float) -> RoundPlan:
         plan = self._plans.best_effort(self._expected(view))

@@ -68,6 +68,9 @@ class Planner(Protocol):
     def second_fits(self, plan: Plan, count: int, left_s: float) -> bool:
         """Whether ``count`` more patches can be answered in the time left."""
 
+    def everything_fits(self, plan: Plan, count: int, left_s: float) -> bool:
+        """Whether ``count`` patches can be that the server has to look at from the start."""
+
     def sent(self, size: int, now: float) -> None:
         """A payload of ``size`` bytes goes out."""
 
@@ -93,6 +96,10 @@ class Fixed:
         return self
 
     def second_fits(self, plan: Plan, count: int, left_s: float) -> bool:  # noqa: ARG002
+        """Whether any time is left."""
+        return left_s > 0
+
+    def everything_fits(self, plan: Plan, count: int, left_s: float) -> bool:  # noqa: ARG002
         """Whether any time is left."""
         return left_s > 0
 
@@ -178,7 +185,7 @@ class _OneFrame:
     def second_round(self, ask: Ask) -> Exchange:
         """Send what was asked for, or everything to a server that has forgotten that it asked."""
         self._check(ask)
-        self._check_time(len(ask.indices))
+        self._check_time(self._system.planner.second_fits, len(ask.indices))
         with self._stages("encode"):
             chosen = self._gather(ask.indices)
             data = requested.encode(ask.session, chosen, self._plan.codec, self._plan.quality)
@@ -193,7 +200,7 @@ class _OneFrame:
         return replace(answer, patches_sent=self.patches_sent)
 
     def _everything(self, indices: NDArray[np.uint16]) -> Exchange:
-        self._check_time(len(indices))
+        self._check_time(self._system.planner.everything_fits, len(indices))
         with self._stages("encode"):
             chosen = self._gather(indices)
             data = patches.encode(chosen, indices, self._grid, self._plan.codec, self._plan.quality)
@@ -223,9 +230,9 @@ class _OneFrame:
                 f"allowed are {most} of the {count - len(self._sampled)} that it has not"
             )
 
-    def _check_time(self, count: int) -> None:
+    def _check_time(self, fits: Callable[[Plan, int, float], bool], count: int) -> None:
         left_s = self._left_s()
-        if not self._system.planner.second_fits(self._plan, count, left_s):
+        if not fits(self._plan, count, left_s):
             raise LinkLost(f"second round: {left_s * 1e3:.0f} ms left, too little for {count} patches")
 
     def _left_s(self) -> float:

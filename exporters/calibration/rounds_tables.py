@@ -98,15 +98,7 @@ def _bytes(sizes: F64) -> Bytes:
 def _server_times(passes: Passes) -> ServerTimes:
     first = [_median(passes.first_ms[:, :, f]) for f in range(passes.first_ms.shape[2])]
     update = [_median(passes.update_ms[..., k]) for k in range(passes.update_ms.shape[3])]
-    full = [_median(_last(passes.full_ms[:, :, f])) for f in range(len(first))]
-    # Where all patches came first there is nothing to compute again.
-    return ServerTimes(tuple(first), tuple(update), tuple(one or first[f] for f, one in enumerate(full)))
-
-
-def _last(times: F64) -> F64:
-    """Of ``[P, S, K]``, those of the most patches that were measured."""
-    measured = np.flatnonzero(~np.isnan(times).all(axis=(0, 1)))
-    return times[..., measured[-1:]]
+    return ServerTimes(tuple(first), tuple(update))
 
 
 def _median(times: F64) -> float:

@@ -44,7 +44,6 @@ def tables() -> RoundTables:
         server_ms=ServerTimes(
             first=tuple(20 + 10 * first / PATCHES for first in FIRST),
             update=tuple(8.0 if second else 0.0 for second in SECOND),
-            full=tuple(27.0 for _ in FIRST),
         ),
     )
 

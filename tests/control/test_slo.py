@@ -203,6 +203,17 @@ def test_a_second_round_fits_while_there_is_time(tables: RoundTables) -> None:
     assert not client.slo.second_fits(plan, 1, 0.01)
 
 
+def test_everything_anew_takes_a_first_look(tables: RoundTables) -> None:
+    """More patches than any second round has, for which the server needs as long as for a first one."""
+    client = Client(tables, 2 * MBIT, wanted=0.9)
+    plan = client.plan(0.2)
+    count = plan.first + plan.second
+    light_s = plan.second_s + 1e-9
+    assert client.slo.second_fits(plan, plan.second, light_s)
+    assert not client.slo.everything_fits(plan, count, light_s)
+    assert client.slo.everything_fits(plan, count, plan.first_s + plan.second_s)
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(

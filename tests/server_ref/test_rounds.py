@@ -359,7 +359,7 @@ def calibrated(bundle: Bundle, folder) -> Bundle:
         asked=(((0.5,),),),
         first_bytes=((Bytes(1, 1),),),
         second_bytes=((Bytes(0, 0),),),
-        server_ms=ServerTimes((1.0,), (1.0,), (1.0,)),
+        server_ms=ServerTimes((1.0,), (1.0,)),
     ).dump()
     (folder / "rounds.json").write_bytes(data)
     tables = StoredFile("rounds.json", hashlib.sha256(data).hexdigest(), len(data))

@@ -59,6 +59,10 @@ class Learner:
         assert left_s > 0
         return count <= self.most
 
+    def everything_fits(self, plan: Fixed, count: int, left_s: float) -> bool:
+        """By their number as well."""
+        return self.second_fits(plan, count, left_s)
+
     def sent(self, size: int, now: float) -> None:  # noqa: ARG002
         """Write down."""
         self.heard.append("sent")
@@ -335,7 +339,7 @@ class TestServer:
             asked=(((0.0, 1.0),),),
             first_bytes=((Bytes(3900, 3900),),),
             second_bytes=((Bytes(0, 0), Bytes(2400, 2400)),),
-            server_ms=ServerTimes((1.0,), (0.0, 1.0), (1.0,)),
+            server_ms=ServerTimes((1.0,), (0.0, 1.0)),
         )
         answer = run(client.call, hurried, Slo(tables, LinkEstimate(1e6, 0.01, time.monotonic())))
 
