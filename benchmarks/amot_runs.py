@@ -7,10 +7,8 @@ trace. One server answers all runs; links, planners and what they have learnt ar
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -21,7 +19,7 @@ from edge_runtime.control.link_estimate import LinkEstimate
 from edge_runtime.control.round_plans import RoundPlans
 from edge_runtime.control.slo import Slo
 from edge_runtime.errors import LinkLost, SessionForgotten, Unmeetable
-from edge_runtime.evaluation.link import open_link
+from edge_runtime.evaluation.link import following, open_link
 from edge_runtime.evaluation.trace_syntax import LinkTrace
 from edge_runtime.messages import Frame, Reply, Request
 from edge_runtime.photos import open_frame
@@ -29,10 +27,9 @@ from edge_runtime.scheduling.traces import Trace
 from edge_runtime.systems.amot import Amot, Fixed
 from edge_runtime.systems.driver import RETURN_MARGIN_S, drive
 from edge_runtime.systems.remote import Remote
-from edge_runtime.transport.shaper import LinkShape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from amot_oracle import Late
@@ -145,7 +142,7 @@ class Run:
 
 def run(name: str, subject: Subject, cell: Cell, late_s: tuple[float, float]) -> Run:
     """The policy of that name in a cell; the oracle expects rounds to be so late."""
-    with open_link(subject.bundle, subject.address, _shape(cell.link, cell.link.bandwidth.at(0.0))) as link:
+    with open_link(subject.bundle, subject.address, cell.link.shape(cell.link.bandwidth.at(0.0))) as link:
         link.client.describe()
         policy = POLICIES[name](Setup(subject, cell, link, late_s))
         for _ in range(WARM_UP):
@@ -161,31 +158,11 @@ def run(name: str, subject: Subject, cell: Cell, late_s: tuple[float, float]) ->
         return Run(asked, link.wire_bytes() - before, lateness(rounds, subject.plans, cell.link, started_s))
 
 
-@contextmanager
-def following(trace: LinkTrace, link: MeasuredLink) -> Iterator[float]:
-    """Let the link follow the trace for as long as the context lasts; gives the moment at which it began."""
-    over, started_s = threading.Event(), time.monotonic()
-
-    def follow() -> None:
-        for at_s, rate in trace.bandwidth.steps:
-            if over.wait(max(started_s + at_s - time.monotonic(), 0.0)):
-                return
-            link.reshape(_shape(trace, rate))
-
-    thread = threading.Thread(target=follow, name="trace", daemon=True)
-    thread.start()
-    try:
-        yield started_s
-    finally:
-        over.set()
-        thread.join()
-
-
 def measure(subject: Subject) -> Late:
     """How late rounds are on a fast link, for every number of first patches."""
     late: list[tuple[bool, float]] = []
     total, setting = subject.bundle.frame.grid**2, subject.tables.settings[0]
-    with open_link(subject.bundle, subject.address, _shape(MEASURED_ON, MEASURED_ON.bandwidth.at(0.0))) as link:
+    with open_link(subject.bundle, subject.address, MEASURED_ON.shape(MEASURED_ON.bandwidth.at(0.0))) as link:
         link.client.describe()
         for first, photo in itertools.product(subject.tables.first, range(MEASURED_PHOTOS)):
             second = max(count for count in subject.tables.second if first + count <= total)
@@ -224,10 +201,6 @@ def _ask(policy: Policy, subject: Subject, number: int, deadline_s: float, link:
     if answer is None:
         return Asked(fate, latency_s, plan=plan)
     return Asked(fate, latency_s, subject.is_right(number, answer), answer.rounds, answer.payload_bytes, plan)
-
-
-def _shape(trace: LinkTrace, rate: float) -> LinkShape:
-    return LinkShape(8 * rate, trace.round_trip_s / 2)
 
 
 class Setup(NamedTuple):

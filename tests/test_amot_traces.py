@@ -6,7 +6,6 @@ import importlib
 import json
 import math
 import sys
-import threading
 from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -27,7 +26,6 @@ from edge_runtime.models import Bundle
 from edge_runtime.photos import open_frame
 from edge_runtime.scheduling.traces import Trace, recorded
 from edge_runtime.systems.amot import Fixed
-from edge_runtime.transport.shaper import LinkShape
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FIRST, SECOND, BELOW = (2, 4, 8), (0, 2, 4), (0.0, 0.9)
@@ -187,20 +185,6 @@ class TestRuns:
         assert all(one.plan.first in FIRST for one in ours.asked if one.plan)
         assert len(ours.late) >= sum(one.rounds for one in ours.asked)
         assert {is_second for is_second, _ in late} == {False, True}
-
-    def test_a_link_follows_its_trace(self):
-        """Every step is heard of in its order; leaving ends it."""
-        heard, is_second = [], threading.Event()
-
-        def hear(shape: LinkShape) -> None:
-            heard.append((shape.rate_bps, shape.delay_s))
-            if len(heard) == 2:
-                is_second.set()
-
-        trace = LinkTrace(Trace([(0.0, 1000.0), (0.01, 2000.0), (1000.0, 3000.0)]), 0.02)
-        with runs.following(trace, SimpleNamespace(reshape=hear)):
-            assert is_second.wait(10)
-        assert heard == [(8000.0, 0.01), (16000.0, 0.01)]
 
     def test_a_full_second_look_is_one_of_a_server_that_forgot(self, subject, raced):
         """What it was asked for never leaves the device by itself."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.control.link_estimate import LinkEstimate
+from edge_runtime.evaluation.link import following
 from edge_runtime.evaluation.points import wilson
 from edge_runtime.messages import Frame
 from edge_runtime.photos import open_frame
@@ -18,7 +19,6 @@ from edge_runtime.scheduling.executor import Executor, Queued
 from edge_runtime.scheduling.simulator import Load, World, simulate
 from edge_runtime.scheduling.timeline import Outcome, Timeline
 from edge_runtime.systems.driver import drive
-from edge_runtime.transport.shaper import LinkShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,8 +94,7 @@ def run(scenario: Scenario, policy: Policy, tables: Tables, device: Device, link
     """Run a policy for real; raises LinkError when there is no server to begin with."""
     link.client.describe()  # closes a breaker that an earlier run may have left open
     _warm_up(device, tables, link, next(shots.frames(math.inf)))
-    start = scenario.trace.bandwidth.at(0.0)
-    link.reshape(_shape(start, scenario.trace.round_trip_s))
+    link.reshape(scenario.trace.shape(scenario.trace.bandwidth.at(0.0)))
     round_trip_s = min(link.client.ping(PATIENCE_S) for _ in range(PINGS))
     dispatcher: Dispatcher[Queued] = Dispatcher(
         policy,
@@ -107,7 +106,7 @@ def run(scenario: Scenario, policy: Policy, tables: Tables, device: Device, link
     )
     found = Run(policy.name, Timeline(duration_s=scenario.duration_s))
     with (
-        _Reshaping(scenario.trace, link),
+        following(scenario.trace, link),
         Executor(dispatcher, device, link.client, repeat=scenario.repeat, timeline=found.timeline) as executor,
     ):
         reader = threading.Thread(target=_read, args=(executor, shots, found), name="results")
@@ -134,33 +133,6 @@ def _warm_up(device: Device, tables: Tables, link: MeasuredLink, frame: Frame) -
     for site in tables.sites:
         level = site.levels[0]
         drive(device.sending(site.cut, level.codec, level.quality).infer_batch([frame]), link.call)
-
-
-class _Reshaping:
-    """Lets a link follow a trace for as long as the context lasts."""
-
-    def __init__(self, trace: LinkTrace, link: MeasuredLink) -> None:
-        self._trace, self._link = trace, link
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="trace", daemon=True)
-
-    def __enter__(self) -> None:
-        self._start_s = time.monotonic()
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _follow(self) -> None:
-        for at_s, rate in self._trace.bandwidth.steps:
-            if self._over.wait(max(self._start_s + at_s - time.monotonic(), 0.0)):
-                return
-            self._link.reshape(_shape(rate, self._trace.round_trip_s))
-
-
-def _shape(rate: float, round_trip_s: float) -> LinkShape:
-    return LinkShape(8 * rate, round_trip_s / 2)
 
 
 def _read(executor: Executor, shots: Shots, found: Run) -> None:

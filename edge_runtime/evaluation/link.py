@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edge_runtime.evaluation.trace_syntax import LinkTrace
     from edge_runtime.messages import Reply, Request
     from edge_runtime.models import Bundle
     from edge_runtime.transport.tls import ClientTls
@@ -75,6 +78,29 @@ def open_link(
     breaker = Breaker() if bundle.models("edge") else Breaker(losses=LOSSES_WITHOUT_MODEL)
     with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash, tls=tls, breaker=breaker) as client:
         yield MeasuredLink(client, shaper)
+
+
+@contextmanager
+def following(trace: LinkTrace, link: MeasuredLink) -> Iterator[float]:
+    """Let the link follow the trace for as long as the context lasts; gives the moment at which it began.
+
+    That is on the clock of ``time.monotonic``.
+    """
+    over, started_s = threading.Event(), time.monotonic()
+
+    def follow() -> None:
+        for at_s, rate in trace.bandwidth.steps:
+            if over.wait(max(started_s + at_s - time.monotonic(), 0.0)):
+                return
+            link.reshape(trace.shape(rate))
+
+    thread = threading.Thread(target=follow, name="trace", daemon=True)
+    thread.start()
+    try:
+        yield started_s
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

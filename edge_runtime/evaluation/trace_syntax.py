@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_runtime.errors import ArgumentError
 from edge_runtime.scheduling.traces import Trace, bursts, markov, poisson, random_walk, recorded, steady, until
-from edge_runtime.transport.shaper import UNITS
+from edge_runtime.transport.shaper import UNITS, LinkShape
 
 RATE = re.compile(r"(\d+(?:\.\d+)?)([kmg]?bit)")
 ROUND_TRIP = re.compile(r"(\d+(?:\.\d+)?)ms")
@@ -27,6 +27,10 @@ class LinkTrace:
 
     bandwidth: Trace
     round_trip_s: float
+
+    def shape(self, rate: float) -> LinkShape:
+        """What a shaper makes of it at ``rate`` bytes a second."""
+        return LinkShape(8 * rate, self.round_trip_s / 2)
 
 
 def parse_trace(text: str, duration_s: float, seed: int = 0) -> LinkTrace:

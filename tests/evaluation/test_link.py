@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +13,10 @@ import trustme
 
 from edge_runtime.codecs import image
 from edge_runtime.errors import LinkLost
-from edge_runtime.evaluation.link import open_link
+from edge_runtime.evaluation.link import following, open_link
+from edge_runtime.evaluation.trace_syntax import LinkTrace
 from edge_runtime.messages import Payload, Request
+from edge_runtime.scheduling.traces import Trace
 from edge_runtime.transport.tls import ClientTls, ServerTls
 from server_ref.backend import Backend
 from server_ref.server import Server
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_runtime.models import Bundle
+    from edge_runtime.transport.shaper import LinkShape
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +74,18 @@ def test_nobody_at_the_other_end_is_a_lost_link_at_once(zoo: Bundle, request_: R
     with open_link(zoo, "127.0.0.1:9") as link, pytest.raises(LinkLost):
         link.call(request_)
     assert time.monotonic() - start < 10
+
+
+def test_a_link_follows_its_trace() -> None:
+    """Every step is heard of in its order; leaving ends it."""
+    heard, is_second = [], threading.Event()
+
+    def hear(shape: LinkShape) -> None:
+        heard.append((shape.rate_bps, shape.delay_s))
+        if len(heard) == 2:
+            is_second.set()
+
+    trace = LinkTrace(Trace([(0.0, 1000.0), (0.01, 2000.0), (1000.0, 3000.0)]), 0.02)
+    with following(trace, SimpleNamespace(reshape=hear)):
+        assert is_second.wait(10)
+    assert heard == [(8000.0, 0.01), (16000.0, 0.01)]
