@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PayloadKind = Literal["image", "patches", "features", "samples", "requested"]
+PayloadKind = Literal["image", "patches", "features", "samples", "requested", "latent"]
 DecidedBy = Literal["edge", "server", "edge-fallback", "best-effort"]
 
 SESSION_BYTES = 16
@@ -41,8 +41,9 @@ class Frame:
 class Payload:
     """The bytes that carry a picture's information; their format has a page in ``docs/formats/``.
 
-    ``features`` are a feature map of one cut, so their request names the model behind it. ``requested`` are patches
-    that a reply's ``ask`` named, so only the server that asked can read them.
+    ``features`` are a feature map of one cut, and a ``latent`` is what one family of encoders made, so their requests
+    name the model behind it. ``requested`` are patches that a reply's ``ask`` named, so only the server that asked can
+    read them.
     """
 
     kind: PayloadKind

@@ -35,6 +35,8 @@ Kind = Literal[
     "cnn-whole",
     "cnn-prefix",
     "cnn-suffix",
+    "latent-encoder",
+    "latent-decoder",
 ]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Triple = tuple[float, float, float]
@@ -121,6 +123,7 @@ class ModelSpec(_Table, frozen=True):
     ``cnn-suffix`` maps to ``logits``. ``mae-recovery`` maps ``patches`` and ``positions`` to all patches,
     ``recovered``; ``vit-states`` maps ``image`` and ``visible``, 1 where a patch arrived, to ``logits``, ``attention``
     (as above) and ``states``, with which ``vit-update`` maps both and the ``positions`` that changed to new ``logits``.
+    ``latent-encoder`` maps ``image`` to a ``latent`` or a part of one, which ``latent-decoder`` maps to ``logits``.
     """
 
     name: str
@@ -163,11 +166,28 @@ class RoundsSpec(_Table, frozen=True):
     uncertainty_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
+class LatentSpec(_Table, frozen=True):
+    """A family of encoders, least to most work, between which the device changes from frame to frame.
+
+    With ``sums`` the first n encoders run and their outputs add up (an ensemble), else the n-th runs alone (a slimmable
+    network, exported at each width). All give one shape, which the server's ``decoder`` takes, quantised and coded by
+    ``tables``. ``modes`` are what calibration measured of every number of encoders and levels.
+    """
+
+    name: str
+    encoders: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
+    sums: bool
+    decoder: str
+    tables: StoredFile
+    modes: StoredFile
+
+
 class Manifest(_Table, frozen=True):
     """The whole of ``bundle.toml``. ``class_folders`` names, in class order, the folders of labelled data sets.
 
     ``default_edge_model`` is empty where the device has no model. ``default_split`` is a cut's name; a bundle without
-    ``splits`` has none. ``policy`` is what the device's scheduler learned, an ONNX file.
+    ``splits`` has none. ``policy`` is what the device's scheduler learned, an ONNX file. The first of ``latents`` is
+    the default.
     """
 
     format: int
@@ -186,6 +206,7 @@ class Manifest(_Table, frozen=True):
     default_split: str = ""
     policy: StoredFile | None = None
     rounds: RoundsSpec | None = None
+    latents: tuple[LatentSpec, ...] = ()
 
 
 def toml_table(manifest: Manifest) -> dict[str, Any]:
@@ -215,12 +236,14 @@ def manifest_hash(manifest: Manifest) -> str:
 
 
 def files_of(manifest: Manifest, roles: Collection[Role] = ("edge", "server")) -> dict[str, ModelFile | StoredFile]:
-    """Files by path that ``roles`` need: their models', the tables of cuts and rounds for both, the edge's policy."""
+    """Files by path that ``roles`` need: their models', tables of cuts, rounds and latents for both, the edge's own."""
     files: list[ModelFile | StoredFile] = [split.tables for split in manifest.splits]
+    files += [latent.tables for latent in manifest.latents]
     if manifest.rounds and manifest.rounds.tables:
         files.append(manifest.rounds.tables)
-    if manifest.policy and "edge" in roles:
-        files.append(manifest.policy)
+    if "edge" in roles:
+        files += [latent.modes for latent in manifest.latents]
+        files += [manifest.policy] if manifest.policy else []
     for model in manifest.models:
         for file in model.files if model.role in roles else ():
             files += [file, file.weights] if file.weights else [file]
@@ -277,6 +300,16 @@ class Bundle:
         known = ", ".join(split.cut for split in self.manifest.splits)
         raise BundleError(f"{self.folder}: no cut named {wanted!r}; it has {known}")
 
+    def latent(self, name: str = "") -> LatentSpec:
+        """The family of encoders of that name, or the default one."""
+        latents = self.manifest.latents
+        for latent in latents:
+            if name in ("", latent.name):
+                return latent
+        if not latents:
+            raise BundleError(f"{self.folder}: it has no slimmable encoders; export some with `edge-export slimmable`")
+        raise BundleError(f"{self.folder}: no encoders named {name!r}; it has {', '.join(one.name for one in latents)}")
+
     def source(self, file: ModelFile) -> bytes | Path:
         """What a runtime loads: the file's bytes, or its path where weights lie beside it; every sha256 is checked."""
         data = self.read(file)
@@ -315,6 +348,7 @@ def _check(path: Path, manifest: Manifest) -> None:
             raise BundleError(f"{path}: {name!r} is not a plain file name")
     _check_splits(path, manifest)
     _check_rounds(path, manifest)
+    _check_latents(path, manifest)
 
 
 def _check_splits(path: Path, manifest: Manifest) -> None:
@@ -340,3 +374,20 @@ def _check_rounds(path: Path, manifest: Manifest) -> None:
         name = getattr(manifest.rounds, part)
         if kinds.get(name) != kind:
             raise BundleError(f"{path}: rounds.{part} {name!r} is not among its {kind} server models")
+
+
+def _check_latents(path: Path, manifest: Manifest) -> None:
+    kinds = {(model.role, model.name): model.kind for model in manifest.models}
+    for latent in manifest.latents:
+        for encoder in latent.encoders:
+            if kinds.get(("edge", encoder)) != "latent-encoder":
+                raise BundleError(
+                    f"{path}: latents.{latent.name}: {encoder!r} is not among its latent-encoder edge models"
+                )
+        if kinds.get(("server", latent.decoder)) != "latent-decoder":
+            raise BundleError(
+                f"{path}: latents.{latent.name}: {latent.decoder!r} is not among its latent-decoder server models"
+            )
+    names = [latent.name for latent in manifest.latents]
+    if len(set(names)) < len(names):
+        raise BundleError(f"{path}: two families of encoders have the same name, of {', '.join(names)}")

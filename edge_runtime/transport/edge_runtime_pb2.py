@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)edge_runtime/transport/edge_runtime.proto\x12\x0f\x65\x64ge_runtime.v1\"\xb4\x01\n\x0cInferRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x10\n\x08\x66rame_id\x18\x02 \x01(\x04\x12\x13\n\x0b\x62undle_hash\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12\x32\n\x0csecond_round\x18\x05 \x01(\x0b\x32\x1c.edge_runtime.v1.SecondRound\x12*\n\x08payloads\x18\n \x03(\x0b\x32\x18.edge_runtime.v1.Payload\"-\n\x0bSecondRound\x12\r\n\x05\x62\x65low\x18\x01 \x01(\x02\x12\x0f\n\x07patches\x18\x02 \x01(\r\"q\n\x07Payload\x12\x0f\n\x05image\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07patches\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0cH\x00\x12\x11\n\x07samples\x18\x04 \x01(\x0cH\x00\x12\x13\n\trequested\x18\x05 \x01(\x0cH\x00\x42\x06\n\x04\x64\x61ta\"\x99\x01\n\nInferReply\x12\x15\n\rprobabilities\x18\x01 \x03(\x02\x12\r\n\x05model\x18\x02 \x01(\t\x12,\n\ntimings_ms\x18\x03 \x01(\x0b\x32\x18.edge_runtime.v1.Timings\x12\x14\n\x0cqueue_length\x18\x04 \x01(\r\x12!\n\x03\x61sk\x18\x05 \x01(\x0b\x32\x14.edge_runtime.v1.Ask\"&\n\x03\x41sk\x12\x0f\n\x07session\x18\x01 \x01(\x0c\x12\x0e\n\x06\x62itmap\x18\x02 \x01(\x0c\"9\n\x07Timings\x12\x0e\n\x06\x64\x65\x63ode\x18\x01 \x01(\x02\x12\r\n\x05queue\x18\x02 \x01(\x02\x12\x0f\n\x07\x63ompute\x18\x03 \x01(\x02\"\x11\n\x0f\x44\x65scribeRequest\"\xaf\x01\n\rDescribeReply\x12\x13\n\x0b\x62undle_hash\x18\x01 \x01(\x0c\x12\x15\n\rdefault_model\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\t\x12\x15\n\rpayload_kinds\x18\x05 \x03(\t\x12\x12\n\nframe_size\x18\x06 \x01(\r\x12\x12\n\npatch_size\x18\x07 \x01(\r\x12\x12\n\nmax_frames\x18\x08 \x01(\r2\xa0\x01\n\x0b\x45\x64geRuntime\x12\x43\n\x05Infer\x12\x1d.edge_runtime.v1.InferRequest\x1a\x1b.edge_runtime.v1.InferReply\x12L\n\x08\x44\x65scribe\x12 .edge_runtime.v1.DescribeRequest\x1a\x1e.edge_runtime.v1.DescribeReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)edge_runtime/transport/edge_runtime.proto\x12\x0f\x65\x64ge_runtime.v1\"\xb4\x01\n\x0cInferRequest\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x10\n\x08\x66rame_id\x18\x02 \x01(\x04\x12\x13\n\x0b\x62undle_hash\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12\x32\n\x0csecond_round\x18\x05 \x01(\x0b\x32\x1c.edge_runtime.v1.SecondRound\x12*\n\x08payloads\x18\n \x03(\x0b\x32\x18.edge_runtime.v1.Payload\"-\n\x0bSecondRound\x12\r\n\x05\x62\x65low\x18\x01 \x01(\x02\x12\x0f\n\x07patches\x18\x02 \x01(\r\"\x83\x01\n\x07Payload\x12\x0f\n\x05image\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07patches\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0cH\x00\x12\x11\n\x07samples\x18\x04 \x01(\x0cH\x00\x12\x13\n\trequested\x18\x05 \x01(\x0cH\x00\x12\x10\n\x06latent\x18\x06 \x01(\x0cH\x00\x42\x06\n\x04\x64\x61ta\"\x99\x01\n\nInferReply\x12\x15\n\rprobabilities\x18\x01 \x03(\x02\x12\r\n\x05model\x18\x02 \x01(\t\x12,\n\ntimings_ms\x18\x03 \x01(\x0b\x32\x18.edge_runtime.v1.Timings\x12\x14\n\x0cqueue_length\x18\x04 \x01(\r\x12!\n\x03\x61sk\x18\x05 \x01(\x0b\x32\x14.edge_runtime.v1.Ask\"&\n\x03\x41sk\x12\x0f\n\x07session\x18\x01 \x01(\x0c\x12\x0e\n\x06\x62itmap\x18\x02 \x01(\x0c\"9\n\x07Timings\x12\x0e\n\x06\x64\x65\x63ode\x18\x01 \x01(\x02\x12\r\n\x05queue\x18\x02 \x01(\x02\x12\x0f\n\x07\x63ompute\x18\x03 \x01(\x02\"\x11\n\x0f\x44\x65scribeRequest\"\xaf\x01\n\rDescribeReply\x12\x13\n\x0b\x62undle_hash\x18\x01 \x01(\x0c\x12\x15\n\rdefault_model\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\t\x12\x15\n\rpayload_kinds\x18\x05 \x03(\t\x12\x12\n\nframe_size\x18\x06 \x01(\r\x12\x12\n\npatch_size\x18\x07 \x01(\r\x12\x12\n\nmax_frames\x18\x08 \x01(\r2\xa0\x01\n\x0b\x45\x64geRuntime\x12\x43\n\x05Infer\x12\x1d.edge_runtime.v1.InferRequest\x1a\x1b.edge_runtime.v1.InferReply\x12L\n\x08\x44\x65scribe\x12 .edge_runtime.v1.DescribeRequest\x1a\x1e.edge_runtime.v1.DescribeReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERREQUEST']._serialized_end=243
   _globals['_SECONDROUND']._serialized_start=245
   _globals['_SECONDROUND']._serialized_end=290
-  _globals['_PAYLOAD']._serialized_start=292
-  _globals['_PAYLOAD']._serialized_end=405
-  _globals['_INFERREPLY']._serialized_start=408
-  _globals['_INFERREPLY']._serialized_end=561
-  _globals['_ASK']._serialized_start=563
-  _globals['_ASK']._serialized_end=601
-  _globals['_TIMINGS']._serialized_start=603
-  _globals['_TIMINGS']._serialized_end=660
-  _globals['_DESCRIBEREQUEST']._serialized_start=662
-  _globals['_DESCRIBEREQUEST']._serialized_end=679
-  _globals['_DESCRIBEREPLY']._serialized_start=682
-  _globals['_DESCRIBEREPLY']._serialized_end=857
-  _globals['_EDGERUNTIME']._serialized_start=860
-  _globals['_EDGERUNTIME']._serialized_end=1020
+  _globals['_PAYLOAD']._serialized_start=293
+  _globals['_PAYLOAD']._serialized_end=424
+  _globals['_INFERREPLY']._serialized_start=427
+  _globals['_INFERREPLY']._serialized_end=580
+  _globals['_ASK']._serialized_start=582
+  _globals['_ASK']._serialized_end=620
+  _globals['_TIMINGS']._serialized_start=622
+  _globals['_TIMINGS']._serialized_end=679
+  _globals['_DESCRIBEREQUEST']._serialized_start=681
+  _globals['_DESCRIBEREQUEST']._serialized_end=698
+  _globals['_DESCRIBEREPLY']._serialized_start=701
+  _globals['_DESCRIBEREPLY']._serialized_end=876
+  _globals['_EDGERUNTIME']._serialized_start=879
+  _globals['_EDGERUNTIME']._serialized_end=1039
 # @@protoc_insertion_point(module_scope)

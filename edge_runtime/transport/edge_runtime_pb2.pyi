@@ -31,18 +31,20 @@ class SecondRound(_message.Message):
     def __init__(self, below: _Optional[float] = ..., patches: _Optional[int] = ...) -> None: ...
 
 class Payload(_message.Message):
-    __slots__ = ("image", "patches", "features", "samples", "requested")
+    __slots__ = ("image", "patches", "features", "samples", "requested", "latent")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PATCHES_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    LATENT_FIELD_NUMBER: _ClassVar[int]
     image: bytes
     patches: bytes
     features: bytes
     samples: bytes
     requested: bytes
-    def __init__(self, image: _Optional[bytes] = ..., patches: _Optional[bytes] = ..., features: _Optional[bytes] = ..., samples: _Optional[bytes] = ..., requested: _Optional[bytes] = ...) -> None: ...
+    latent: bytes
+    def __init__(self, image: _Optional[bytes] = ..., patches: _Optional[bytes] = ..., features: _Optional[bytes] = ..., samples: _Optional[bytes] = ..., requested: _Optional[bytes] = ..., latent: _Optional[bytes] = ...) -> None: ...
 
 class InferReply(_message.Message):
     __slots__ = ("probabilities", "model", "timings_ms", "queue_length", "ask")
