@@ -64,3 +64,39 @@ class LiteStem(nn.Module):
         for block in self.stages:
             x = block(x)
         return x
+
+
+class Halves(nn.Module):
+    """EfficientNet-Lite0 in parts, entered where its map first has an eighth of the picture's side.
+
+    The halves share their modules with ``network``.
+    """
+
+    FIRST, SECOND = 5, 11
+    CHANNELS = 40
+
+    def __init__(self, network: EfficientNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def head(self, images: Tensor) -> Tensor:
+        """Normalised pictures ``[B, 3, S, S]`` to features ``[B, 40, S / 8, S / 8]``."""
+        x = self.network._swish(self.network._bn0(self.network._conv_stem(images)))
+        for block in self.network._blocks[: self.FIRST]:
+            x = block(x)
+        return x
+
+    def tail(self, features: Tensor) -> list[Tensor]:
+        """What follows, at two points: ``[B, 112, S / 16, S / 16]`` and ``[B, 320, S / 32, S / 32]``."""
+        middle = features
+        for block in self.network._blocks[self.FIRST : self.SECOND]:
+            middle = block(middle)
+        last = middle
+        for block in self.network._blocks[self.SECOND :]:
+            last = block(last)
+        return [middle, last]
+
+    def classify(self, last: Tensor) -> Tensor:
+        """Logits ``[B, classes]`` from the last of the tail's."""
+        pooled = self.network._swish(self.network._bn1(self.network._conv_head(last))).mean((2, 3))
+        return self.network._fc(pooled)

@@ -21,6 +21,8 @@ RECIPES = {
     "patch-tolerant": "EfficientNet-Lite0, or one's own network, taught to miss patches",
     "recovery": "the masked autoencoder, which recovers the patches that were not sent",
     "relu-resnet": "a residual network with ReLUs, to be cut in two",
+    "ensemble": "up to four encoders whose outputs add up to one latent, and its decoder",
+    "widths": "the ensemble's rival: one encoder that can be cut to a share of its channels",
 }
 
 
@@ -98,7 +100,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         from exporters.training.recovery import Recovery
 
         return Recovery(**epochs)
+    if options.name in ("ensemble", "widths"):
+        return _slimmable(options.name, epochs)
     from exporters.training.patch_tolerant import PatchTolerant
 
     network = own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
     return PatchTolerant(network, tuple(options.mean), tuple(options.std), **epochs)
+
+
+def _slimmable(name: str, epochs: dict[str, int]) -> Recipe:
+    from exporters.networks.channel_slimmable import SlimEncoder
+    from exporters.networks.ensemble import CHANNELS, EnsembleEncoder
+    from exporters.training.slimmable import Slimmable
+
+    return Slimmable(EnsembleEncoder() if name == "ensemble" else SlimEncoder(), CHANNELS, **epochs)
