@@ -6,7 +6,7 @@ These types cross every boundary (system, driver, client, server), so they depen
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edge_runtime.errors import ArgumentError
 
@@ -120,6 +120,13 @@ class Reply:
     ask: Ask | None = None
 
 
+class Mode(NamedTuple):
+    """How a latent is made: by so many ``encoders`` (or at so many shares of the width), in so many ``levels``."""
+
+    encoders: int
+    levels: int
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one frame: who decided, and why.
@@ -127,8 +134,8 @@ class Answer:
     ``edge-fallback`` marks the device's own answer, given because the server did not answer in time, ``best-effort``
     the server's first answer, given because the second round that it asked for did not happen; ``note`` then says why.
     ``rounds`` is 2 when a second round was answered. ``patches_sent`` counts patches (0 when nothing was sent),
-    ``payload_bytes`` the payloads alone. ``timings_ms`` are the stages of all the frames that were answered together,
-    in milliseconds.
+    ``payload_bytes`` the payloads alone. ``mode`` is that of the latent, where one was sent. ``timings_ms`` are the
+    stages of all the frames that were answered together, in milliseconds.
     """
 
     probabilities: NDArray[np.float32]
@@ -139,4 +146,5 @@ class Answer:
     payload_bytes: int = 0
     note: str = ""
     rounds: int = 1
+    mode: Mode | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)

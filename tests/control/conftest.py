@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from edge_runtime.control.modes import LEVELS, ModeFigures, ModeTable
 from edge_runtime.control.rounds import Bytes, RoundTables, ServerTimes, Setting, Temperatures
 
 PATCHES = 196
@@ -67,3 +68,20 @@ def _accuracy(first: int, second: int, below: float, lost: float) -> float | Non
 
 def _bytes(size: float, patches: int) -> Bytes:
     return Bytes(size * patches, 1.3 * size * patches)
+
+
+@pytest.fixture(scope="session")
+def modes() -> ModeTable:
+    """Four encoders in every rate: bits bring much, encoders little; a thousand bytes a bit, most a fifth more."""
+    return ModeTable(
+        photos=1000,
+        teacher_accuracy=0.98,
+        server_ms=10.0,
+        modes=tuple(
+            ModeFigures(
+                encoders, levels, 0.98 - 0.2 * math.exp(-bits) - 0.02 / encoders, Bytes(1000 * bits, 1200 * bits)
+            )
+            for encoders in (1, 2, 3, 4)
+            for bits, levels in LEVELS.items()
+        ),
+    )
