@@ -11,7 +11,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (
-    "attention", "dct", "dispatch", "entropy", "features", "gate", "image", "patches", "rans", "sampling",
+    "attention", "dct", "dispatch", "entropy", "features", "gate", "image", "latents", "patches", "rans", "sampling",
     "selection", "x86/avx2", "x86/avx2_features", "x86/avx512", "x86/avx512_features",
 )  # fmt: skip
 # Contraction would change bits on CPUs with fused multiply-add. -O3 for its vectoriser, which reorders no floats.

@@ -118,6 +118,16 @@ struct edge_feature_buffers {
     uint8_t *raw;          /* [4 * rows * channels + 8] */
 };
 
+/* How the latents of one number of encoders at one number of levels are coded (docs/formats/latents.md); at most 2048
+ * channels, 2..31 levels. Steps and their reciprocals are normal numbers; each level has a share of its channel's
+ * histogram, and no other symbol has. */
+struct edge_latent_plan {
+    size_t channels, positions, levels;
+    const float *step;                      /* [channels] */
+    const struct edge_rans_symbol *symbols; /* [channels][32] */
+    const uint8_t *slots;                   /* [channels][1024] */
+};
+
 /* dispatch.c: choose the fastest versions this CPU can run; call once before anything else, harmless again. */
 void edge_dispatch_init(void);
 /* Choose by name ("scalar", "avx2", "avx512"): EDGE_OK, or EDGE_BAD_ISA, and no change, where this CPU or build
@@ -195,5 +205,13 @@ int64_t edge_feature_encode(const struct edge_feature_plan *plan, const struct e
                             const struct edge_feature_buffers *buffers, uint8_t *out, size_t capacity);
 int32_t edge_feature_decode(const struct edge_feature_plan *plan, const struct edge_feature_step *step,
                             const struct edge_feature_buffers *buffers, const uint8_t *data, size_t size, float *map);
+
+/* latents.c: a latent [channels][positions] becomes levels, and these either packed bits or an rANS stream where that is
+ * smaller: returns how many bytes, which tells the two apart, EDGE_BAD_FEATURES for a value that is not finite, or
+ * EDGE_BAD_SIZE: `out` needs 32 bytes more than the packed bits. codes [channels][positions] is scratch. */
+int64_t edge_latent_encode(const struct edge_latent_plan *plan, const float *latent, uint16_t *codes, uint8_t *out,
+                           size_t capacity);
+int32_t edge_latent_decode(const struct edge_latent_plan *plan, const uint8_t *data, size_t size, uint16_t *codes,
+                           float *latent);
 
 #endif

@@ -1,4 +1,4 @@
-"""``edge-runtime codec``: feature maps in ``.npy`` files to payloads and back."""
+"""``edge-runtime codec``: feature maps in ``.npy`` files to payloads and back, and what payloads say of themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_BITS = 8
 
 def add_codec(commands: Any) -> None:
     """Declare the command and its three verbs."""
-    text = "compress a feature map, decompress it, or say what its bytes hold"
+    text = "compress a feature map, decompress it, or say what its bytes or a latent's hold"
     verbs = commands.add_parser("codec", help=text, description=text).add_subparsers(required=True, metavar="VERB")
 
     encode = command(verbs, "encode", _encode, "a float32 map [C, H, W] in a .npy file to a payload")
@@ -46,7 +46,7 @@ def add_codec(commands: Any) -> None:
     decode.add_argument("--shape", metavar="C,H,W", help="of a payload without tables, instead of a cut")
 
     inspect = command(verbs, "inspect", _inspect, "what a payload's header says", needs_bundle=False)
-    inspect.add_argument("payload", type=Path, metavar="IN.ff")
+    inspect.add_argument("payload", type=Path, metavar="PAYLOAD", help="of a feature map or a latent")
 
 
 def _encode(options: argparse.Namespace) -> None:
@@ -100,9 +100,11 @@ def _decode(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from edge_runtime.codecs.features import inspect
+    from edge_runtime.codecs import features, latents
 
-    facts = inspect(_read(options.payload))
+    data = _read(options.payload)
+    # Feature payloads start with a magic number, latents with their version.
+    facts = latents.inspect(data) if data[:1] == bytes([latents.VERSION]) else features.inspect(data)
     _say(options, facts, "\n".join(f"{name:16} {value}" for name, value in facts.items()))
 
 

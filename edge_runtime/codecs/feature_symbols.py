@@ -62,6 +62,14 @@ def _histogram(values: NDArray[np.int32], shift: int) -> NDArray[np.uint16]:
     symbols = np.where(np.abs(high) > LARGEST_SYMBOL, ESCAPE, high + LARGEST_SYMBOL)
     counts = np.bincount(symbols, minlength=SYMBOLS)
     counts[[LARGEST_SYMBOL, ESCAPE]] = np.maximum(counts[[LARGEST_SYMBOL, ESCAPE]], 1)
+    return normalise(counts)
+
+
+def normalise(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """Shares uint16 `[n]` of all slots by counts `[n]`; what occurs at all gets at least 1.
+
+    The most frequent one bears the rounding.
+    """
     shares = np.maximum(counts * SLOTS // counts.sum(), counts > 0)
     shares[shares.argmax()] += SLOTS - shares.sum()
     return shares.astype(np.uint16)

@@ -14,6 +14,7 @@ from edge_runtime.kernels.features import FeatureCoder, rans_decode, rans_encode
 from edge_runtime.kernels.gate import CumulativeSum, Decision, Gate, Threshold, TopK
 from edge_runtime.kernels.image import Geometry, frame, normalise, resize
 from edge_runtime.kernels.interface import BackendInfo
+from edge_runtime.kernels.latents import LatentCoder, LatentPlan
 from edge_runtime.kernels.patches import gather, pack_bitmap, patch_count, scatter, unpack_bitmap
 from edge_runtime.kernels.sampling import PATTERNS, Pattern, sample
 from edge_runtime.kernels.selection import select_random, select_sum, select_threshold, select_top_k
@@ -28,6 +29,8 @@ __all__ = [
     "FeatureStep",
     "Gate",
     "Geometry",
+    "LatentCoder",
+    "LatentPlan",
     "Pattern",
     "Threshold",
     "TopK",

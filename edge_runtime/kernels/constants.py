@@ -8,7 +8,7 @@ KERNELS = (
     "resample_horizontal", "resample_vertical", "normalise", "class_attention", "rollout", "select_random",
     "sample_grid", "select_top_k", "select_threshold", "select_sum", "uncertainty", "softmax", "gather", "scatter",
     "pack_bitmap", "unpack_bitmap", "gate", "feature_transform", "feature_encode", "feature_decode", "rans_encode",
-    "rans_decode",
+    "rans_decode", "latent_encode", "latent_decode",
 )  # fmt: skip
 
 # Resize weights are multiples of 2^-22: 32 bits less 8 of a pixel and 2 for the overshoot of bicubic.

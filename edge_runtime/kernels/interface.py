@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_runtime.kernels.feature_plan import FeaturePlan, FeatureStep
+    from edge_runtime.kernels.latents import LatentPlan
 
 U8 = NDArray[np.uint8]
 U16 = NDArray[np.uint16]
@@ -117,6 +118,16 @@ class FeatureCoder(Protocol):
         """OK, or BAD_STREAM with `out` unspecified; out f32[C,H,W]."""
 
 
+class LatentCoder(Protocol):
+    """The coder of one family's latents at one number of encoders and levels; serves any number of threads."""
+
+    def encode(self, latent: F32, out: U8) -> int:
+        """Bytes written, or BAD_FEATURES for a value that is not finite; latent f32[C,H,W]."""
+
+    def decode(self, data: U8, out: F32) -> int:
+        """OK, or BAD_STREAM with `out` unspecified; out f32[C,H,W]."""
+
+
 class Backend(Protocol):
     """The raw kernels. A module with these functions is a backend."""
 
@@ -182,3 +193,6 @@ class Backend(Protocol):
 
     def rans_decode(self, data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
         """OK, or BAD_STREAM; out i32[n]."""
+
+    def latent_coder(self, plan: LatentPlan) -> LatentCoder:
+        """A coder for latents of that plan."""

@@ -17,10 +17,12 @@ from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
 from edge_runtime.kernels.jit_compile import compiled
 from edge_runtime.kernels.jit_features import FeatureCoder
+from edge_runtime.kernels.jit_latents import LatentCoder
 
 if TYPE_CHECKING:
     from edge_runtime.kernels.feature_plan import FeaturePlan
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GatePlan
+    from edge_runtime.kernels.latents import LatentPlan
 
 # Numba freezes module-level numbers into the code; an enum member it would refuse.
 _BAD_LOGITS = int(Status.BAD_LOGITS)
@@ -401,7 +403,7 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     return compose_gate(jit, plan, buffers)
 
 
-# Feature maps
+# Feature maps and latents
 
 
 def feature_coder(plan: FeaturePlan) -> FeatureCoder:
@@ -417,3 +419,8 @@ def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -
 def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
     """See `interface.Backend`."""
     return int(jit_rans.decode(data, tables, shifts, histograms, out))
+
+
+def latent_coder(plan: LatentPlan) -> LatentCoder:
+    """See `interface.Backend`."""
+    return LatentCoder(plan)

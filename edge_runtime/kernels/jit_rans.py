@@ -68,9 +68,9 @@ def encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -> int
     if size > len(out):
         return _BAD_SIZE
     for lane in range(LANES):
-        _put(out, 32 * lane, states[lane], 32)
+        put_bits(out, 32 * lane, states[lane], 32)
     for i in range(count):
-        _put(out, 32 * LANES + 16 * i, np.int64(words[count - 1 - i]), 16)
+        put_bits(out, 32 * LANES + 16 * i, np.int64(words[count - 1 - i]), 16)
     _raw(values, shifts, symbols, out[raw_start:size])
     return size
 
@@ -130,22 +130,22 @@ def _raw(values: I32, shifts: U8, symbols: U8, out: U8) -> None:
         high = (np.int64(values[i]) + half) >> shift
         if symbols[i] == ESCAPE:
             at = _put_escape(out, at, high)
-        at = _put(out, at, np.int64(values[i]) - (high << shift) + half, shift)
+        at = put_bits(out, at, np.int64(values[i]) - (high << shift) + half, shift)
 
 
 @compiled
 def _put_escape(out: U8, at: int, value: Any) -> int:
     magnitude = abs(value)
     length = _length(magnitude)
-    at = _put(out, at, length, _LENGTH_BITS)
+    at = put_bits(out, at, length, _LENGTH_BITS)
     if length == 0:
         return at
-    at = _put(out, at, magnitude - (1 << (length - 1)), length - 1)
-    return _put(out, at, np.int64(value < 0), 1)
+    at = put_bits(out, at, magnitude - (1 << (length - 1)), length - 1)
+    return put_bits(out, at, np.int64(value < 0), 1)
 
 
 @compiled
-def _put(out: U8, at: int, value: Any, count: Any) -> int:
+def put_bits(out: U8, at: int, value: Any, count: Any) -> int:
     """Write bits at a bit position, the least significant first; the position after them."""
     for _ in range(count):
         if at % 8 == 0:
@@ -237,7 +237,7 @@ def _read_raw(raw: U8, found: U8, shifts: U8, out: I32) -> int:
         high: Any = np.int64(found[i]) - _LARGEST_SYMBOL
         if found[i] == ESCAPE:
             at, high = _take_escape(raw, at)
-        at, low = _take(raw, at, shift)
+        at, low = take_bits(raw, at, shift)
         value = (high << shift) + low - ((1 << shift) >> 1)
         if at < 0 or abs(value) > MAX_VALUE:
             return _BAD_STREAM
@@ -250,17 +250,17 @@ def _read_raw(raw: U8, found: U8, shifts: U8, out: I32) -> int:
 
 @compiled
 def _take_escape(raw: U8, at: int) -> tuple[Any, Any]:
-    at, length = _take(raw, at, _LENGTH_BITS)
+    at, length = take_bits(raw, at, _LENGTH_BITS)
     if length == 0:
         return at, 0
-    at, below = _take(raw, at, length - 1)
-    at, sign = _take(raw, at, 1)
+    at, below = take_bits(raw, at, length - 1)
+    at, sign = take_bits(raw, at, 1)
     magnitude = (1 << (length - 1)) + below
     return at, -magnitude if sign else magnitude
 
 
 @compiled
-def _take(raw: U8, at: int, count: Any) -> tuple[Any, Any]:
+def take_bits(raw: U8, at: int, count: Any) -> tuple[Any, Any]:
     """The position after `count` bits and their value; a position of −1 says that they ended before."""
     if at < 0 or at + count > 8 * len(raw):
         return -1, 0

@@ -10,12 +10,14 @@ from edge_runtime.kernels._native import ffi, lib
 from edge_runtime.kernels.constants import KERNELS
 from edge_runtime.kernels.interface import BackendInfo
 from edge_runtime.kernels.native_features import FeatureCoder, rans_decode, rans_encode
+from edge_runtime.kernels.native_latents import LatentCoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_runtime.kernels.feature_plan import FeaturePlan
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GateOutcome, GatePlan
+    from edge_runtime.kernels.latents import LatentPlan
 
 # The versions of each kernel in the dispatch table of csrc/dispatch.c, best last; the others have one.
 _VERSIONS = {
@@ -196,3 +198,8 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
 def feature_coder(plan: FeaturePlan) -> FeatureCoder:
     """See `interface.Backend`."""
     return FeatureCoder(plan)
+
+
+def latent_coder(plan: LatentPlan) -> LatentCoder:
+    """See `interface.Backend`."""
+    return LatentCoder(plan)

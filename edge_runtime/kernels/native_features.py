@@ -31,7 +31,7 @@ class FeatureCoder:
         self._stride = -(-plan.channels // 16) * 16
         self._kept: list[Any] = []
         rows, even = plan.frequencies * plan.blocks, plan.block + plan.block % 2
-        symbols, slots = _prepare(plan.histograms)
+        symbols, slots = rans_tables(plan.histograms)
         self._plan = ffi.new(
             "struct edge_feature_plan *",
             {
@@ -123,7 +123,7 @@ class FeatureCoder:
 
 def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -> int:
     """See `interface.Backend`."""
-    symbols, _ = _prepare(histograms)
+    symbols, _ = rans_tables(histograms)
     coder = _wrap("struct edge_rans_symbol[]", symbols)
     inputs = _wrap(_I32, values), _wrap(_U8, tables), _wrap(_U8, shifts)
     codes = _wrap("uint16_t[]", np.empty(len(values), np.uint16))
@@ -132,14 +132,14 @@ def rans_encode(values: I32, tables: U8, shifts: U8, histograms: U16, out: U8) -
 
 def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> int:
     """See `interface.Backend`."""
-    symbols, slots = _prepare(histograms)
+    symbols, slots = rans_tables(histograms)
     coder = _wrap("struct edge_rans_symbol[]", symbols), _wrap(_U8, slots)
     inputs = _wrap(_U8, data), len(data), _wrap(_U8, tables), _wrap(_U8, shifts)
     codes = _wrap("uint16_t[]", np.empty(len(out), np.uint16))
     return int(lib.edge_rans_decode(*inputs, len(out), *coder, codes, _wrap(_I32, out)))
 
 
-def _prepare(histograms: U16) -> tuple[U8, U8]:
+def rans_tables(histograms: U16) -> tuple[U8, U8]:
     """Symbols and slots of the histograms, as bytes."""
     count = len(histograms)
     symbols = np.zeros(histograms.size * _SYMBOL_BYTES, np.uint8)

@@ -15,6 +15,7 @@ from edge_runtime.kernels import reference_rans
 from edge_runtime.kernels.composition import compose_gate
 from edge_runtime.kernels.interface import BackendInfo, Status
 from edge_runtime.kernels.reference_features import FeatureCoder
+from edge_runtime.kernels.reference_latents import LatentCoder
 from edge_runtime.kernels.reference_sampling import grid_ranks, splitmix32
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.kernels.feature_plan import FeaturePlan
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GatePlan
+    from edge_runtime.kernels.latents import LatentPlan
 
     F64 = NDArray[np.float64]
 
@@ -290,7 +292,7 @@ def gate(plan: GatePlan, buffers: GateBuffers) -> GateBinder:
     return compose_gate(reference, plan, buffers)
 
 
-# Feature maps
+# Feature maps and latents
 
 
 def feature_coder(plan: FeaturePlan) -> FeatureCoder:
@@ -315,3 +317,8 @@ def rans_decode(data: U8, tables: U8, shifts: U8, histograms: U16, out: I32) -> 
     except reference_rans.BadStream:
         return Status.BAD_STREAM
     return Status.OK
+
+
+def latent_coder(plan: LatentPlan) -> LatentCoder:
+    """See `interface.Backend`."""
+    return LatentCoder(plan)
