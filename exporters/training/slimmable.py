@@ -10,7 +10,7 @@ reconstruction: its training code is not public.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,8 @@ from exporters.training.photos import augment, normalise
 if TYPE_CHECKING:
     from exporters.training.photos import Photos
 
+Network = TypeVar("Network", bound=nn.Module)
+
 SMALLEST_CROP = 0.75
 # Parts of pictures, not scaled, teach local features as well as whole ones and cost half.
 PART, WHOLE_FROM = 160, 0.5
@@ -38,10 +40,10 @@ class Slimmable:
     """Recipe: the teacher's features at three points, for three amounts of work and random numbers of levels."""
 
     def __init__(self, encoder: nn.Module, channels: int, epochs: int = 12) -> None:
-        self.model = SlimmableNetwork(encoder, channels).to(memory_format=torch.channels_last)
+        self.model = _channels_last(SlimmableNetwork(encoder, channels))
         self.schedule = Schedule(epochs=epochs, batch=32, learning_rate=3e-3, weight_decay=0.01)
-        self.teacher = lite.Halves(lite.efficientnet_lite(0, IMAGENET_INDICES))
-        self.teacher.to(device(), memory_format=torch.channels_last).eval().requires_grad_(False)
+        teacher = lite.Halves(lite.efficientnet_lite(0, IMAGENET_INDICES)).to(device())
+        self.teacher = _channels_last(teacher).eval().requires_grad_(False)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:
         """Distance from the teacher, as a share of what it varies; at the end the labels', too."""
@@ -85,6 +87,12 @@ class Slimmable:
             return self.teacher.classify(self.teacher.tail(model.features(latent, levels))[-1])
 
         return accuracy(predict, photos)
+
+
+def _channels_last(network: Network) -> Network:
+    """With weights in the layout that convolutions on a CPU are fastest in."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's overloads leave it out
+    return network
 
 
 def _distance(given: Tensor, wanted: Tensor) -> Tensor:

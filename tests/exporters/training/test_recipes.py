@@ -8,9 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from exporters.networks.channel_slimmable import SlimEncoder
+from exporters.networks.ensemble import CHANNELS, EnsembleEncoder
 from exporters.networks.mae import MaeConfig
 from exporters.training.patch_tolerant import PatchTolerant, keep_mask
 from exporters.training.photos import Photos, load_photos
+from exporters.training.slimmable import Slimmable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +104,24 @@ def test_patch_tolerance_learns_without_touching_statistics(photos: Photos) -> N
     _evaluate(recipe, photos)
     assert torch.equal(network[1].running_mean, before)
     assert list(recipe.model.state_dict()) == list(network.state_dict())
+
+
+@pytest.mark.parametrize("encoder", [EnsembleEncoder, SlimEncoder])
+def test_slimmable_encoders_learn_before_their_decoder_does_alone(
+    photos: Photos, encoder: type[EnsembleEncoder] | type[SlimEncoder]
+) -> None:
+    """On parts of pictures, on whole ones, and at last with the encoder and its statistics as they are."""
+    recipe = Slimmable(encoder(), CHANNELS)
+    for progress in (0.1, 0.6):
+        _step(recipe, photos, progress)
+        assert all(parameter.grad is not None for parameter in recipe.model.decoder.parameters())
+    assert recipe.model.encoder.get_parameter("norm.weight" if encoder is SlimEncoder else "weights").grad is not None
+    before = {name: value.clone() for name, value in recipe.model.encoder.state_dict().items()}
+    recipe.model.zero_grad(set_to_none=True)
+    _step(recipe, photos, 0.9)
+    assert all(parameter.grad is None for parameter in recipe.model.encoder.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in recipe.model.encoder.state_dict().items())
+    _evaluate(recipe, photos)
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0])
