@@ -17,8 +17,9 @@ from edge_runtime.control.round_plans import ROUND_BYTES
 from edge_runtime.systems.amot import Fixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
+    from link_runs import Late
     from numpy.typing import NDArray
 
     from edge_runtime.control.round_plans import RoundPlans
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from edge_runtime.systems.amot import Plan, Planner
 
     F64 = NDArray[np.float64]
-    Late = Sequence[tuple[bool, float]]
 
 
 class Round(NamedTuple):

@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import sys
+from functools import partial
 from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -24,7 +25,7 @@ from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Frame, Payload, Request
 from edge_runtime.models import Bundle
 from edge_runtime.photos import open_frame
-from edge_runtime.scheduling.traces import Trace, recorded
+from edge_runtime.scheduling.traces import Trace
 from edge_runtime.systems.amot import Fixed
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -45,6 +46,7 @@ def benchmark(name: str) -> ModuleType:
 oracle, runs, summary, race, picture, light = (
     benchmark(f"amot_{name}") for name in ("oracle", "runs", "summary", "traces", "picture", "light")
 )
+link_runs, link_traces = benchmark("link_runs"), benchmark("link_traces")
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +85,9 @@ def subject(rounds_bundle: Bundle, colour_photos: Path, tables: RoundTables) -> 
 def raced(subject: object) -> tuple[object, dict[str, object], list[tuple[bool, float]]]:
     """One cell of two photos with every policy, and how late rounds were before."""
     late = runs.measure(subject)
-    (cell,) = race.cells({"steady": Trace.constant(20 * runs.MBIT)}, [DEADLINE_MS], seconds=1.2)
-    ((_, found),) = race.race(subject, [cell], oracle.typical(late, runs.CAREFUL))
+    (cell,) = link_traces.cells({"steady": Trace.constant(link_traces.FASTEST)}, [DEADLINE_MS], seconds=1.2)
+    run = partial(runs.run, subject=subject, late_s=oracle.typical(late, runs.CAREFUL))
+    ((_, found),) = link_runs.race([cell], list(runs.POLICIES), run)
     return cell, found, late
 
 
@@ -195,10 +198,10 @@ class TestRuns:
 
     def test_the_oracle_rejects_what_nobody_could_answer(self, subject):
         """On a link that is too slow for the smallest round."""
-        cell = runs.Cell("slow", LinkTrace(Trace.constant(100.0), 0.02), 0.2, 2)
+        cell = link_traces.Cell("slow", LinkTrace(Trace.constant(100.0), 0.02), 0.2, 2)
         policy = runs.POLICIES[runs.ORACLE](runs.Setup(subject, cell, SimpleNamespace(call=None), (0.0, 0.0)))
         with pytest.raises(Unmeetable):
-            next(policy.infer(subject.frame(0, math.inf)))
+            next(policy.infer(subject.shown.frame(0, math.inf)))
 
 
 class TestSummary:
@@ -219,17 +222,17 @@ class TestSummary:
 
     def test_points_are_lost_by_misses_and_by_smaller_plans(self, subject):
         """Of four photos one is answered by the best plan, one by half of it, one too late, one not at all."""
-        cell = runs.Cell("fast", LinkTrace(Trace.constant(1e9), 0.0), 0.2, 4)
+        cell = link_traces.Cell("fast", LinkTrace(Trace.constant(1e9), 0.0), 0.2, 4)
         best = Fixed("webp", 60, first=8, second=4, below=0.9)
         asked = [
-            runs.Asked("answered", 0.1, is_right=True, rounds=2, plan=best),
-            runs.Asked("best effort", 0.1, is_right=True, rounds=1, plan=best),
-            runs.Asked("answered", 0.3, is_right=True, rounds=2, plan=best),
-            runs.Asked("rejected", 0.0),
+            link_runs.Asked("answered", 0.1, is_right=True, rounds=2, plan=best),
+            link_runs.Asked("best effort", 0.1, is_right=True, rounds=1, plan=best),
+            link_runs.Asked("answered", 0.3, is_right=True, rounds=2, plan=best),
+            link_runs.Asked("rejected", 0.0),
         ]
         late = [(False, 0.0), (True, 0.0)]
-        ours = runs.Run(asked, wire_bytes=400, late=late)
-        known = runs.Run([runs.Asked("answered", 0.1, is_right=True)] * 4, wire_bytes=800, late=[])
+        ours = link_runs.Run(asked, wire_bytes=400, late=late)
+        known = link_runs.Run([link_runs.Asked("answered", 0.1, is_right=True)] * 4, wire_bytes=800, late=[])
         found = summary.cell_figures(subject, cell, dict.fromkeys(runs.POLICIES, known) | {runs.OURS: ours}, late)
 
         accuracy = 0.4 + 0.03 * (8 + 4 * 0.9) + 0.1
@@ -245,8 +248,8 @@ class TestSummary:
 
     def test_a_cell_in_which_nothing_was_answered(self, subject):
         """It has no accuracy, and nothing fails."""
-        cell = runs.Cell("dead", LinkTrace(Trace.constant(1.0), 0.02), 0.1, 2)
-        run = runs.Run([runs.Asked("lost", 0.1), runs.Asked("unasked", 0.0)], wire_bytes=10, late=[])
+        cell = link_traces.Cell("dead", LinkTrace(Trace.constant(1.0), 0.02), 0.1, 2)
+        run = link_runs.Run([link_runs.Asked("lost", 0.1), link_runs.Asked("unasked", 0.0)], wire_bytes=10, late=[])
         found = summary.cell_figures(subject, cell, dict.fromkeys(runs.POLICIES, run), [(False, 0.0)])
         assert (found["meetable"], found["points_lost"]) == (0, None)
         assert summary.overall([found])["policies"][runs.OURS]["share_of_meetable"] is None
@@ -258,32 +261,6 @@ class TestSummary:
         cell, found, _ = raced
         picture.plot(cell, found[runs.OURS], tmp_path / "run.png")
         assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
-
-
-class TestTraces:
-    """What is raced over."""
-
-    def test_links_stay_within_the_range(self):
-        """0.5 to 20 Mbit/s, of which every trace sees both ends, and the same each time."""
-        found = race.traces(race.SECONDS)
-        for trace in found.values():
-            rates = np.array([rate for _, rate in trace.steps])
-            assert 0.999 * race.SLOWEST <= rates.min() <= 2 * race.SLOWEST
-            assert 0.5 * race.FASTEST <= rates.max() <= 1.001 * race.FASTEST
-        assert [rate for _, rate in found["steps"].steps] == [race.FASTEST, race.SLOWEST, race.FASTEST]
-        assert {name: trace.steps for name, trace in race.traces(race.SECONDS).items()} == {
-            name: trace.steps for name, trace in found.items()
-        }
-
-    def test_a_recorded_one(self, tmp_path):
-        """A file of seconds and Mbit/s makes a cell for each deadline."""
-        (tmp_path / "drive.csv").write_text("seconds,mbit\n0,8\n1,4\n")
-        found = race.cells({"drive": recorded(tmp_path / "drive.csv")}, [120.0, 200.0], 2.4)
-        assert [(cell.name, cell.deadline_s, cell.photos) for cell in found] == [
-            ("drive", pytest.approx(0.12), 20),
-            ("drive", pytest.approx(0.2), 12),
-        ]
-        assert found[0].link.bandwidth.at(1.5) == pytest.approx(4 * race.MBIT)
 
 
 class TestLight:
