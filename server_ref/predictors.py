@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from edge_runtime.codecs.features import FeatureCodec
+from edge_runtime.codecs.latents import LatentCodec
 from edge_runtime.errors import BundleError
 from edge_runtime.models import open_model
 from server_ref.handlers import HANDLERS
@@ -32,7 +33,18 @@ if TYPE_CHECKING:
     Inputs = dict[str, NDArray[Any]]
 
 
-SERVED: tuple[Kind, ...] = ("vit-tokens", "vit-states", "cnn-filled", "cnn-suffix")
+SERVED: tuple[Kind, ...] = ("vit-tokens", "vit-states", "cnn-filled", "cnn-suffix", "latent-decoder")
+
+
+class MapCodec(Protocol):
+    """What decodes maps float32 ``[C, H, W]`` of one ``shape``."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of every map."""
+
+    def decode(self, data: bytes, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """A payload's map, in ``out`` if given; raises PayloadError."""
 
 
 class _PicturePredictor(ABC):
@@ -93,23 +105,24 @@ class CnnPredictor(_PicturePredictor):
         return {"image": image}
 
 
-class SuffixPredictor:
-    """The rest of a network, from one cut on (kind ``cnn-suffix``). ``codec`` holds the cut's tables."""
+class _MapPredictor:
+    """What the predictors that go on from a map share: a codec makes it, in the model's own input."""
 
-    kinds: tuple[PayloadKind, ...] = ("features",)
+    kinds: tuple[PayloadKind, ...]
+    # The model's input.
+    name: str
 
-    def __init__(self, model: Model, spec: ModelSpec, codec: FeatureCodec) -> None:
+    def __init__(self, model: Model, spec: ModelSpec, codec: MapCodec, max_bytes: int) -> None:
         self.batches = _has_free_batch(model, spec)
-        # As float16, the largest that a device has a reason to send.
-        self.max_bytes = 2 * math.prod(codec.shape)
+        self.max_bytes = max_bytes
         self._model = model
         self._codec = codec
         self._shape = spec.files[0].inputs[0].shape[1:]
         if math.prod(self._shape) != math.prod(codec.shape):
-            raise BundleError(f"{spec.name}: takes {list(self._shape)}, its cut's tables are for {list(codec.shape)}")
+            raise BundleError(f"{spec.name}: takes {list(self._shape)}, its tables are for {list(codec.shape)}")
 
     def decode(self, request: Request, deadline_s: float) -> list[Inputs]:  # noqa: ARG002 - of `Predictor`
-        """The feature maps, as the model takes them."""
+        """The maps, as the model takes them."""
         return [self._inputs(payload) for payload in request.payloads]
 
     def run(self, inputs: Sequence[Inputs]) -> list[Outcome]:
@@ -117,10 +130,31 @@ class SuffixPredictor:
         return _run(self._model, inputs)
 
     def _inputs(self, payload: Payload) -> Inputs:
-        """``features`` float32 ``[1, C, H, W]``, or ``[1, C]`` as the model takes it, decoded in place."""
-        features = np.empty((1, *self._shape), np.float32)
-        self._codec.decode(payload.data, out=features.reshape(self._codec.shape))
-        return {"features": features}
+        """Float32 ``[1, C, H, W]``, or ``[1, C]`` as the model takes it, decoded in place."""
+        decoded = np.empty((1, *self._shape), np.float32)
+        self._codec.decode(payload.data, out=decoded.reshape(self._codec.shape))
+        return {self.name: decoded}
+
+
+class SuffixPredictor(_MapPredictor):
+    """The rest of a network, from one cut on (kind ``cnn-suffix``). ``codec`` holds the cut's tables."""
+
+    kinds: tuple[PayloadKind, ...] = ("features",)
+    name = "features"
+
+    def __init__(self, model: Model, spec: ModelSpec, codec: FeatureCodec) -> None:
+        # As float16, the largest that a device has a reason to send.
+        super().__init__(model, spec, codec, 2 * math.prod(codec.shape))
+
+
+class LatentPredictor(_MapPredictor):
+    """What is behind one family of encoders (kind ``latent-decoder``). ``codec`` holds the family's tables."""
+
+    kinds: tuple[PayloadKind, ...] = ("latent",)
+    name = "latent"
+
+    def __init__(self, model: Model, spec: ModelSpec, codec: LatentCodec) -> None:
+        super().__init__(model, spec, codec, codec.packed_bytes(codec.levels[-1]))
 
 
 def open_predictor(bundle: Bundle, spec: ModelSpec, sessions: Sessions, threads: int = 1) -> Predictor:
@@ -137,6 +171,8 @@ def open_predictor(bundle: Bundle, spec: ModelSpec, sessions: Sessions, threads:
         return CnnPredictor(model, spec, bundle.frame)
     if spec.kind == "cnn-suffix":
         return SuffixPredictor(model, spec, _codec_before(bundle, spec))
+    if spec.kind == "latent-decoder":
+        return LatentPredictor(model, spec, _latent_codec(bundle, spec))
     raise BundleError(f"{spec.name}: kind {spec.kind!r} cannot serve; {', '.join(SERVED)} can")
 
 
@@ -145,6 +181,13 @@ def _codec_before(bundle: Bundle, spec: ModelSpec) -> FeatureCodec:
         if split.suffix == spec.name:
             return FeatureCodec.load(bundle.read(split.tables))
     raise BundleError(f"{spec.name}: no cut of this bundle names it as its suffix")
+
+
+def _latent_codec(bundle: Bundle, spec: ModelSpec) -> LatentCodec:
+    for latent in bundle.manifest.latents:
+        if latent.decoder == spec.name:
+            return LatentCodec.load(bundle.read(latent.tables))
+    raise BundleError(f"{spec.name}: no family of encoders of this bundle names it as its decoder")
 
 
 def _has_free_batch(model: Model, spec: ModelSpec) -> bool:

@@ -15,10 +15,13 @@ import tomli_w
 from onnx import TensorProto, helper, numpy_helper, parser
 from PIL import Image
 
+from edge_runtime.codecs.latent_tables import make_tables
+from edge_runtime.control.modes import BITS, ModeFigures, ModeTable
 from edge_runtime.control.rounds import Bytes, RoundTables, ServerTimes, Setting, Temperatures
 from edge_runtime.models import Bundle
 from edge_runtime.models.bundle import (
     FrameSpec,
+    LatentSpec,
     Manifest,
     ModelFile,
     ModelSpec,
@@ -124,7 +127,7 @@ def rounds_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         default_edge_model="",
         default_server_model="classify",
         frame=FrameSpec(size=FRAME, patch=16),
-        models=tuple(_rounds_model(folder, name, *kind_and_graph) for name, kind_and_graph in ROUNDS_GRAPHS.items()),
+        models=tuple(_parsed(folder, name, *kind_and_graph) for name, kind_and_graph in ROUNDS_GRAPHS.items()),
         rounds=RoundsSpec(classifier="classify", recovery="recover", update="update", pattern="jittered-grid"),
     )
     manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
@@ -242,7 +245,109 @@ ROUNDS_GRAPHS = {
 }
 
 
-def _rounds_model(folder: Path, name: str, kind: str, text: str) -> ModelSpec:
+SMALL_FRAME = 32
+LATENT = (4, 4, 4)
+
+
+@pytest.fixture(scope="session")
+def latent_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Two families of four encoders that pool colours over blocks of 8 × 8 pixels, and the whole network.
+
+    The members of ``ensemble`` count half as much each, and add up; those of ``widths`` fill one channel more each, of
+    red, green, blue and grey. The decoders tell colours apart by the mean latent.
+    """
+    folder = tmp_path_factory.mktemp("latent")
+    image = (3, SMALL_FRAME, SMALL_FRAME)
+    models = [_network(folder, "net", "cnn-filled", {"image": (-1, *image)}, {"logits": (-1, 3)}, 1)]
+    latents = []
+    for family, sums in (("ensemble", True), ("widths", False)):
+        names = tuple(f"{family}{number}" for number in (1, 2, 3, 4))
+        models += [_encoder(folder, name, number, sums) for number, name in enumerate(names)]
+        models.append(_parsed(folder, f"{family}-decoder", "latent-decoder", LATENT_DECODER))
+        latents.append(
+            LatentSpec(
+                name=family,
+                encoders=names,
+                sums=sums,
+                decoder=f"{family}-decoder",
+                tables=_store(folder, f"{family}.tables", _latent_tables(narrow=not sums)),
+                modes=_store(folder, f"{family}.json", LATENT_MODES.dump()),
+            )
+        )
+    manifest = Manifest(
+        format=1,
+        name="tiny-latents",
+        created_by="tests",
+        hash="",
+        half="both",
+        classes=("red", "green", "blue"),
+        default_edge_model="ensemble1",
+        default_server_model="net",
+        frame=FrameSpec(size=SMALL_FRAME, patch=8),
+        models=tuple(models),
+        latents=tuple(latents),
+    )
+    manifest = msgspec.structs.replace(manifest, hash=manifest_hash(manifest))
+    (folder / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))
+    return Bundle.load(folder)
+
+
+# Nobody measured it.
+LATENT_MODES = ModeTable(
+    photos=100,
+    teacher_accuracy=0.98,
+    server_ms=5.0,
+    modes=tuple(
+        ModeFigures(number, levels, 0.6 + 0.07 * bits + 0.02 * number, Bytes(8 + 8 * bits, 9 + 8 * bits))
+        for number in (1, 2, 3, 4)
+        for levels, bits in BITS.items()
+    ),
+)
+LATENT_DECODER = """(float[b, 4, 4, 4] latent) => (float[b, 3] logits) {
+    pooled = GlobalAveragePool (latent)
+    flat = Flatten (pooled)
+    weights = Constant <value = float[4, 3] {5, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0}> ()
+    logits = MatMul (flat, weights)
+}"""
+
+
+def _encoder(folder: Path, name: str, number: int, sums: bool) -> ModelSpec:
+    """A convolution whose channels are the means of red, green, blue and all three, shifted to lie around zero."""
+    weights = np.repeat(np.vstack([np.eye(3), np.full((1, 3), 1 / 3)]), 64).reshape(4, 3, 8, 8) / 64
+    weights += np.random.default_rng(number).normal(0, 0.01, weights.shape)
+    bias = np.full(4, -2.0)
+    if sums:
+        weights, bias = weights / 2**number, bias / 2**number
+    else:
+        weights[number + 1 :], bias[number + 1 :] = 0, 0
+    nodes = [helper.make_node("Conv", ["image", "weights", "bias"], ["latent"], strides=[8, 8])]
+    shapes = {"image": (1, 3, SMALL_FRAME, SMALL_FRAME)}, {"latent": (1, *LATENT)}
+    infos = [
+        [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape)] for one in shapes for key, shape in one.items()
+    ]
+    constants = [
+        numpy_helper.from_array(values.astype(np.float32), key)
+        for key, values in (("weights", weights), ("bias", bias))
+    ]
+    graph = helper.make_graph(nodes, "tiny", *infos, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    stored = _store(folder, f"{name}.onnx", model.SerializeToString())
+    return _spec(name, "latent-encoder", stored, *shapes)
+
+
+def _latent_tables(*, narrow: bool) -> bytes:
+    """Levels over −3 to 3 (``narrow``: −2 to 2), those in the middle more frequent."""
+    levels = tuple(BITS)
+    span = 4 if narrow else 6
+    steps = np.array([[span / count] * LATENT[0] for count in levels], np.float32)
+    counts = np.zeros((4, len(levels), LATENT[0], 16), np.int64)
+    for place, count in enumerate(levels):
+        symbols = np.arange(count)
+        counts[:, place, :, :count] = 1 + np.minimum(symbols, count - 1 - symbols) ** 2
+    return make_tables(LATENT, levels, steps, counts)
+
+
+def _parsed(folder: Path, name: str, kind: str, text: str) -> ModelSpec:
     model = parser.parse_model(f'<ir_version: 10, opset_import: ["" : 20]> tiny {text}')
     stored = _store(folder, f"{name}.onnx", model.SerializeToString())
     return _spec(name, kind, stored, _shapes(model.graph.input), _shapes(model.graph.output))
@@ -300,7 +405,7 @@ def _spec(
     )
     return ModelSpec(
         name=name,
-        role="edge" if kind in {"cnn-prefix", "cnn-whole"} else "server",
+        role="edge" if kind in {"cnn-prefix", "cnn-whole", "latent-encoder"} else "server",
         kind=kind,
         mean=(0.0, 0.0, 0.0),
         std=(50.0, 50.0, 50.0),
