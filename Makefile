@@ -21,9 +21,10 @@ check: $(DEV)/installed
 	$(DEV)/bin/mypy
 
 # Decoders and kernels under ASan and UBSan on random bytes; plain gcc is enough.
-fuzz: build/fuzz_kernels build/fuzz_features
+fuzz: build/fuzz_kernels build/fuzz_features build/fuzz_latents
 	build/fuzz_kernels 1 20000
 	build/fuzz_features 1 5000
+	build/fuzz_latents 1 20000
 
 # Two million changed streams through each of the decoders of features and of values.
 fuzz-features: build/fuzz_features

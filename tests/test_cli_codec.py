@@ -100,6 +100,14 @@ def test_arrays_that_are_no_map(
     assert said in capsys.readouterr().err
 
 
+def test_what_a_latent_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its coding, encoders and levels, without any tables."""
+    (tmp_path / "latent").write_bytes(b"\x01\x01\x03\x06" + bytes(60))
+    assert main(["codec", "inspect", str(tmp_path / "latent"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["coding"], found["encoders"], found["levels"], found["bytes"]) == ("rans", 3, 6, 64)
+
+
 @pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x01\x00\xff\xff"])
 def test_files_that_are_no_array(
     data: bytes, tables: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -7,25 +7,16 @@
  * were decoded and refused. Floats are made from integers by exact operations. Like fuzz_kernels, it is for builds
  * with sanitizers: each array is its own allocation.
  */
-#include "fuzz.h"
-
-#include "rans.h"
+#include "streams.h"
 
 #define RATIOS 28
 #define ACTIVITY_TABLES 13
 #define CLASSES 4
 #define LARGEST_RATIO 63
 #define LARGEST_SHIFT 16
-#define CHANGED_STREAMS 16
 /* Bytes that hold any coded values: some for each, and some beside them. */
 #define BYTES_PER_VALUE 7
 #define BYTES_BESIDE 80
-/* What an encoder needs beyond what it uses. */
-#define SPARE 32
-
-static struct {
-    unsigned long decoded, refused;
-} streams;
 
 struct coder {
     struct edge_feature_plan plan;
@@ -41,14 +32,6 @@ struct sequence {
     const struct edge_rans_symbol *symbols;
     uint16_t *codes;
 };
-
-static void expect(int holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "fuzz_features: %s\n", what);
-    exit(1);
-}
 
 static size_t round_up(size_t value, size_t unit)
 {
@@ -70,19 +53,6 @@ static const float *random_floats(size_t rows, size_t used, size_t stride, size_
         for (size_t i = 0; i < used; i++)
             values[row * stride + i] = random_fraction(1 << 15, halvings + random_size(0, 4));
     return values;
-}
-
-/* Adds 1024 less what is there, to symbols below `symbols`. */
-static void fill_histogram(uint16_t *histogram, size_t symbols)
-{
-    size_t left = EDGE_SLOTS, largest = (size_t)1 << random_size(4, EDGE_SLOT_BITS);
-    for (size_t symbol = 0; symbol < EDGE_SYMBOLS; symbol++)
-        left -= histogram[symbol];
-    while (left) {
-        size_t share = random_size(1, largest < left ? largest : left);
-        histogram[random_size(0, symbols - 1)] += (uint16_t)share;
-        left -= share;
-    }
 }
 
 /* Of values, each with an escape, then of block classes; other symbols have a share or none. */
@@ -245,44 +215,6 @@ static const float *random_map(size_t values)
                              : random_bytes(values * sizeof(float));
 }
 
-static void flip_bits(uint8_t *data, size_t size)
-{
-    size_t near = random_bits() % 2 && size > 16 ? size - 16 : 0;
-    for (size_t flips = random_size(1, 4); size && flips > 0; flips--) {
-        uint8_t *byte = data + random_size(near, size - 1);
-        *byte ^= (uint8_t)(1u << random_bits() % 8);
-    }
-}
-
-/* Some bytes again, where others were. */
-static void splice(uint8_t *data, size_t size)
-{
-    size_t from = random_size(0, size), to = random_size(0, size);
-    memmove(data + to, data + from, random_size(0, size - (from > to ? from : to)));
-}
-
-/* A stream with bits flipped, bytes cut off, added or moved, or random from some byte on; its size is changed, too. */
-static uint8_t *changed_stream(const uint8_t *data, size_t *size)
-{
-    size_t kind = random_size(0, 4), before = *size;
-    *size = kind == 1 ? random_size(0, before) : kind == 2 ? before + random_size(1, 24) : before;
-    uint8_t *changed = random_bytes(*size);
-    size_t kept = kind == 4 ? random_size(0, before) : before < *size ? before : *size;
-    memcpy(changed, data, kept);
-    if (kind == 0)
-        flip_bits(changed, *size);
-    else if (kind == 3)
-        splice(changed, *size);
-    return changed;
-}
-
-static uint64_t mix_changed(uint64_t checksum, int32_t status, const void *out, size_t bytes)
-{
-    expect(status == EDGE_OK || status == EDGE_BAD_STREAM, "a changed stream got another status");
-    *(status == EDGE_OK ? &streams.decoded : &streams.refused) += 1;
-    return mix_result(checksum, status, out, bytes);
-}
-
 /* An encoder that was given `capacity` bytes wrote the same bytes, or had less than it says it needs. */
 static void check_tight(int64_t found, const uint8_t *out, size_t capacity, const uint8_t *data, size_t size)
 {
@@ -376,15 +308,7 @@ int main(int argc, char **argv)
     int refused = fuzz_begin(argc, argv);
     if (refused)
         return refused;
-    static const struct {
-        const char *name;
-        uint64_t (*fuzz)(uint64_t);
-    } families[] = {{"features", fuzz_features}, {"rans", fuzz_rans}};
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-        streams.decoded = streams.refused = 0;
-        uint64_t checksum = fuzz_rounds(argv, families[f].fuzz);
-        printf("%-10s %016" PRIx64 "  %lu streams decoded, %lu refused\n", families[f].name, checksum,
-               streams.decoded, streams.refused);
-    }
+    fuzz_streams(argv, "features", fuzz_features);
+    fuzz_streams(argv, "rans", fuzz_rans);
     return 0;
 }

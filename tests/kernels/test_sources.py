@@ -9,7 +9,7 @@ import pytest
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-ffp-contract=off", f"-I{CSRC}"]
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-ROUNDS = {"fuzz_kernels": ["7", "2000"], "fuzz_features": ["7", "400"]}
+ROUNDS = {"fuzz_kernels": ["7", "2000"], "fuzz_features": ["7", "400"], "fuzz_latents": ["7", "2000"]}
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 
