@@ -14,6 +14,7 @@ import numpy as np
 from edge_runtime.codecs.latent_tables import Tables
 from edge_runtime.errors import ArgumentError, PayloadError
 from edge_runtime.kernels import LatentCoder, checks
+from edge_runtime.kernels.latents import MAX_LEVELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,8 +60,7 @@ class LatentCodec:
         Raises ArgumentError, also for numbers that are not among the tables', or a value that is not finite.
         """
         checks.integer("encoders", encoders, 1, self.encoders)
-        if levels not in self.levels:
-            raise ArgumentError(f"levels: {levels!r} are not in the tables, use one of {_listed(self.levels)}")
+        self._check_levels(levels)
         coder = self._coder(encoders, levels)
         payload = np.empty(HEADER.size + coder.room, np.uint8)
         size = coder.encode(latent, payload[HEADER.size :])
@@ -89,9 +89,13 @@ class LatentCodec:
 
     def packed_bytes(self, levels: int) -> int:
         """Size of a payload at so many levels without entropy coding, which none exceeds; raises ArgumentError."""
-        if levels not in self.levels:
-            raise ArgumentError(f"levels: {levels!r} are not in the tables, use one of {_listed(self.levels)}")
+        self._check_levels(levels)
         return HEADER.size + self._coder(1, levels).plan.packed_bytes
+
+    def _check_levels(self, levels: int) -> None:
+        checks.integer("levels", levels, 2, MAX_LEVELS)
+        if levels not in self.levels:
+            raise ArgumentError(f"levels: {levels} are not in the tables, use one of {_listed(self.levels)}")
 
     def _coder(self, encoders: int, levels: int) -> LatentCoder:
         # Two threads may make the same one; either will do.

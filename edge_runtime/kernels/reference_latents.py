@@ -51,7 +51,8 @@ class LatentCoder:
     def _unpack(self, data: U8) -> NDArray[np.int32]:
         flags = np.unpackbits(data, bitorder="little")
         end = len(self._tables) * self._plan.bits
-        symbols: NDArray[np.int32] = flags[:end].reshape(-1, self._plan.bits) @ (1 << np.arange(self._plan.bits))
+        weights = 1 << np.arange(self._plan.bits, dtype=np.int32)
+        symbols: NDArray[np.int32] = flags[:end].reshape(-1, len(weights)) @ weights
         if flags[end:].any() or symbols.max() >= self._plan.levels:
             raise rans.BadStream
         return symbols
@@ -67,7 +68,8 @@ def quantise(plan: LatentPlan, latent: F32) -> NDArray[np.int32]:
     with np.errstate(over="ignore"):
         scaled = latent * (np.float32(1) / plan.step)[:, np.newaxis, np.newaxis]
     places = np.floor(scaled + np.float32(plan.levels / 2))
-    return np.clip(places, 0, plan.levels - 1).astype(np.int32).reshape(-1)
+    symbols: NDArray[np.int32] = np.clip(places, 0, plan.levels - 1).astype(np.int32)
+    return symbols.reshape(-1)
 
 
 def dequantise(plan: LatentPlan, symbols: NDArray[np.int32]) -> F32:

@@ -138,6 +138,8 @@ class TestModes:
         [
             (0, 2, r"encoders: 0 is outside 1\.\.2"),
             (3, 2, r"encoders: 3 is outside 1\.\.2"),
+            (1, 17, r"levels: 17 is outside 2\.\.16"),
+            (1, 6.0, "levels: got 6.0, pass an integer"),
             (1, 5, "levels: 5 are not in the tables, use one of 2, 3, 4, 6, 8, 12, 16"),
         ],
     )
