@@ -134,6 +134,24 @@ class PrefixReading(ImageReading):
     outputs = ("features",)
 
 
+class EncoderReading(ImageReading):
+    """Kind ``latent-encoder``: ``image [B, 3, S, S]`` to ``latent [B, C, h, w]``, or a part of one."""
+
+    outputs = ("latent",)
+
+
+class DecoderReading(Reading):
+    """Kind ``latent-decoder``: ``latent [B, C, h, w]`` to ``logits [B, classes]``."""
+
+    method = "forward"
+    axes: ClassVar = {"latent": {0: "batch"}}
+    outputs = ("logits",)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Logits of a latent."""
+        return cast("Tensor", self.network(latent))
+
+
 def read_as(kind: Kind, network: nn.Module, *, all_layers: bool = False) -> Reading:
     """Put the interface of ``kind`` before ``network``; ``all_layers`` concerns ``vit-attention`` only."""
     if kind == "vit-attention":
@@ -145,5 +163,7 @@ def read_as(kind: Kind, network: nn.Module, *, all_layers: bool = False) -> Read
         "vit-states": StatesReading,
         "vit-update": UpdateReading,
         "mae-recovery": RecoveryReading,
+        "latent-encoder": EncoderReading,
+        "latent-decoder": DecoderReading,
     }
     return readings.get(kind, ImageReading)(network)
