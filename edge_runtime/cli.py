@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edge_runtime import kernels
 from edge_runtime.cli_codec import add_codec
 from edge_runtime.cli_evaluate import add_evaluate
+from edge_runtime.cli_modes import add_modes
 from edge_runtime.cli_options import add_system_options, command, load, measured_link
 from edge_runtime.cli_run import add_run, described, line
 from edge_runtime.cli_schedule import add_schedule
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_schedule(commands)
     add_slo(commands)
+    add_modes(commands)
     add_codec(commands)
     command(commands, "kernels", _kernels, "say which kernels run here, and how", needs_bundle=False)
     return parser

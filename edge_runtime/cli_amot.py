@@ -26,7 +26,14 @@ AMOT_WITHIN = 0.015
 def add_amot_options(parser: argparse.ArgumentParser) -> None:
     """Declare what only an evaluation of the system takes."""
     group = parser.add_argument_group("--system amot, --sweep")
-    group.add_argument("--rivals", type=Path, metavar="BUNDLE", help="with models that make do with some patches")
+    group.add_argument(
+        "--rivals",
+        type=Path,
+        nargs="?",
+        const=True,
+        metavar="BUNDLE",
+        help="with models that make do with some patches (--system slimmable --grid: whole photos, other families)",
+    )
     group.add_argument("--processes", type=int, help="servers that share the work (1)")
 
 
@@ -73,6 +80,8 @@ def _sweep(options: argparse.Namespace, bundle: Bundle, photos: Sequence[Photo])
     from edge_runtime.evaluation.amot_sweep import Points, Sweep, measure, write_csv
 
     refuse(options, ("deadline", "link", "plan", "wanted", "price"), "--sweep tries plans of its own, in no hurry")
+    if options.rivals is True:
+        raise ArgumentError("--rivals: no bundle named, give one with models that make do with some patches")
     processes = 1 if options.processes is None else options.processes
     if processes < 1:
         raise ArgumentError(f"--processes: {processes} is less than 1")

@@ -10,6 +10,7 @@ import msgspec
 
 from edge_runtime.cli_amot import AMOT_WITHIN, add_amot_options, evaluate_amot
 from edge_runtime.cli_bps import add_bps_options, evaluate_bps
+from edge_runtime.cli_family import FAMILY_OPTIONS, add_slimmable_options
 from edge_runtime.cli_options import (
     Meant,
     add_system_options,
@@ -20,6 +21,7 @@ from edge_runtime.cli_options import (
     refuse_foreign,
 )
 from edge_runtime.cli_rounds import AMOT_OPTIONS, add_planner_options
+from edge_runtime.cli_slimmable import add_grid_options, evaluate_slimmable
 from edge_runtime.cli_split import evaluate_split
 from edge_runtime.errors import ArgumentError
 
@@ -37,14 +39,18 @@ MEANT_FOR: tuple[Meant, ...] = (
     (
         ("bps",),
         (
-            *("tables", "most_loss", "trace", "arrivals", "seconds", "slower", "late"),
-            *("against", "perfetto", "simulated", "seed"),
+            *("tables", "most_loss", "arrivals", "slower", "late"),
+            *("against", "perfetto", "simulated"),
         ),
     ),
-    (("amot",), ("rivals", "processes")),
-    (("split", "bps"), ("picture",)),
+    (("bps", "slimmable"), ("trace", "seconds", "seed")),
+    (("amot",), ("processes",)),
+    (("amot", "slimmable"), ("rivals",)),
+    (("slimmable",), ("grid", "fractional", "split")),
+    (("split", "bps", "slimmable"), ("picture",)),
     (("attention", "amot"), ("within",)),
-    (("attention", "split", "amot"), ("sweep", "link")),
+    (("attention", "split", "amot"), ("sweep",)),
+    (("attention", "split", "amot", "slimmable"), ("link",)),
 )
 
 
@@ -64,15 +70,17 @@ def add_evaluate(commands: Any) -> None:
     split.add_argument("--cut", action="append", default=[], help="may be repeated (default: every cut of the bundle)")
     split.add_argument("--budget", type=int, metavar="BYTES", help="of a feature map, instead of --quality")
     split.add_argument("--bandwidth", metavar="RATE[/RTT]", help="budget each map for this link, by --deadline")
-    split.add_argument("--picture", type=Path, metavar="PNG", help="draw what device, link and server do (also bps)")
+    split.add_argument("--picture", type=Path, metavar="PNG", help="draw what they do (also bps, slimmable)")
     add_planner_options(evaluate)
     add_amot_options(evaluate)
     add_bps_options(evaluate.add_argument_group("--system bps"))
+    add_slimmable_options(evaluate)
+    add_grid_options(evaluate)
     add_system_options(evaluate)
 
 
 def _run(options: argparse.Namespace) -> None:
-    refuse_foreign(options, (*MEANT_FOR, AMOT_OPTIONS))
+    refuse_foreign(options, (*MEANT_FOR, AMOT_OPTIONS, FAMILY_OPTIONS))
     if options.data is None and not options.simulated:
         raise ArgumentError("--data: none given; name a folder or tar file of labelled photos")
     EVALUATIONS[options.system](options)
@@ -145,4 +153,10 @@ def _print_points(points: Iterable[dict[str, Any]]) -> None:
         print(f"  {gate:18} {point['accuracy']:7.2%} {point['wire_bytes']:8.0f} {point['share_local']:7.1%}")
 
 
-EVALUATIONS = {"attention": _evaluate_attention, "split": evaluate_split, "bps": evaluate_bps, "amot": evaluate_amot}
+EVALUATIONS = {
+    "attention": _evaluate_attention,
+    "split": evaluate_split,
+    "bps": evaluate_bps,
+    "amot": evaluate_amot,
+    "slimmable": evaluate_slimmable,
+}

@@ -26,7 +26,7 @@ Meant = tuple[tuple[str, ...], tuple[str, ...]]
 MEANT_FOR: tuple[Meant, ...] = (
     (("attention",), ("eta", "delta", "uncertainty", "rule", "score", "patch_codec", "edge_model", "server_model")),
     (("attention", "split"), ("quality",)),
-    (("attention", "split", "bps"), ("runtime", "precision", "threads")),
+    (("attention", "split", "bps", "slimmable"), ("runtime", "precision", "threads")),
 )
 ONE_THREAD = 1
 DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
@@ -138,13 +138,15 @@ def _gate(bundle: Bundle, options: argparse.Namespace) -> GateSpec:
         raise ArgumentError(f"gate: {error}") from error
 
 
-def measured_link(options: argparse.Namespace, bundle: Bundle) -> AbstractContextManager[MeasuredLink]:
-    """Connect as the options say."""
+def measured_link(
+    options: argparse.Namespace, bundle: Bundle, *, patient: bool = False
+) -> AbstractContextManager[MeasuredLink]:
+    """Connect as the options say; ``patient`` is `open_link`'s."""
     from edge_runtime.evaluation.link import open_link
     from edge_runtime.transport.shaper import LinkShape
 
     shape = LinkShape.parse(options.link) if options.link else None
-    return open_link(bundle, options.server, shape, tls(options))
+    return open_link(bundle, options.server, shape, tls(options), patient=patient)
 
 
 def tls(options: argparse.Namespace) -> ClientTls | None:

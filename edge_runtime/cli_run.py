@@ -8,7 +8,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli_options import add_system_options, command, deadline_s, load, measured_link, refuse_foreign
+from edge_runtime.cli_family import FAMILY_OPTIONS, add_slimmable_options, family_of, slimmable_for
+from edge_runtime.cli_options import (
+    add_system_options,
+    command,
+    deadline_s,
+    load,
+    measured_link,
+    refuse,
+    refuse_foreign,
+)
 from edge_runtime.cli_rounds import AMOT_OPTIONS, add_planner_options, amot_for
 from edge_runtime.errors import ArgumentError, BundleError, ModelError
 from edge_runtime.messages import Frame
@@ -33,6 +42,7 @@ def add_run(commands: Any) -> None:
     run.add_argument("--system", choices=tuple(RUNS), default="attention")
     run.add_argument("--picture", type=Path, metavar="PNG", help="draw what was sent and why (one photo only)")
     add_planner_options(run)
+    add_slimmable_options(run)
     add_system_options(run)
 
 
@@ -47,6 +57,7 @@ def described(bundle: Bundle, photo: str, answer: Answer) -> dict[str, Any]:
         "patches_sent": answer.patches_sent,
         "payload_bytes": answer.payload_bytes,
         "rounds": answer.rounds,
+        "mode": answer.mode._asdict() if answer.mode else None,
         "note": answer.note,
         "timings_ms": dict(answer.timings_ms),
     }
@@ -56,15 +67,16 @@ def line(answer: dict[str, Any]) -> str:
     """The same in one line."""
     stages = ", ".join(f"{stage} {taken:.1f}" for stage, taken in answer["timings_ms"].items())
     note = f" ({answer['note']})" if answer["note"] else ""
+    mode = answer["mode"]
+    sent = f"{mode['encoders']} encoders, {mode['levels']} levels" if mode else f"{answer['patches_sent']} patches"
     return (
         f"{answer['photo']}: {answer['label']} {answer['probability']:.0%}, decided by {answer['decided_by']}{note}, "
-        f"min-entropy {answer['min_entropy']:.2f} bits, {answer['patches_sent']} patches, "
-        f"{answer['payload_bytes']} bytes, ms: {stages}"
+        f"min-entropy {answer['min_entropy']:.2f} bits, {sent}, {answer['payload_bytes']} bytes, ms: {stages}"
     )
 
 
 def _run(options: argparse.Namespace) -> None:
-    refuse_foreign(options, [AMOT_OPTIONS])
+    refuse_foreign(options, [AMOT_OPTIONS, FAMILY_OPTIONS])
     if options.picture and len(options.photos) > 1:
         raise ArgumentError(f"--picture: draws one photo, {len(options.photos)} were given")
     RUNS[options.system](options)
@@ -101,7 +113,17 @@ def _run_amot(options: argparse.Namespace) -> None:
         _answer_all(options, bundle, system_for(link.client), link, draw)
 
 
-def _answer_all(options: argparse.Namespace, bundle: Bundle, system: System, link: MeasuredLink, draw: Draw) -> None:
+def _run_slimmable(options: argparse.Namespace) -> None:
+    refuse(options, ["picture"], "goes with --system attention or amot, not slimmable")
+    bundle = Bundle.load(options.bundle)
+    system_for = slimmable_for(options, family_of(options, bundle))
+    with measured_link(options, bundle, patient=True) as link:
+        _answer_all(options, bundle, system_for(link.client), link)
+
+
+def _answer_all(
+    options: argparse.Namespace, bundle: Bundle, system: System, link: MeasuredLink, draw: Draw | None = None
+) -> None:
     from edge_runtime.photos import open_frame
     from edge_runtime.systems.driver import drive
 
@@ -118,8 +140,8 @@ def _answer_all(options: argparse.Namespace, bundle: Bundle, system: System, lin
         answer = drive(system.infer(frame), call, frame.deadline_s)
         found = described(bundle, str(path), answer)
         print(json.dumps(found) if options.json else line(found), flush=True)
-        if options.picture:
+        if options.picture and draw:
             draw(frame, answer, conversation)
 
 
-RUNS = {"attention": _run_attention, "amot": _run_amot}
+RUNS = {"attention": _run_attention, "amot": _run_amot, "slimmable": _run_slimmable}

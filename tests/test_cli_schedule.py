@@ -171,4 +171,4 @@ def test_only_a_simulation_needs_no_photos(
 def test_scheduler_options_belong_to_the_scheduler(colour_photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Other systems refuse them instead of doing nothing."""
     assert main(["evaluate", "--data", str(colour_photos), "--trace", "5mbit/20ms"]) == 2
-    assert "--trace: goes with --system bps, not attention" in capsys.readouterr().err
+    assert "--trace: goes with --system bps or slimmable, not attention" in capsys.readouterr().err

@@ -7,10 +7,9 @@ are added up, and the factor covers only what was not foreseen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +87,8 @@ def explain(modes: Sequence[ModeFigures], conditions: Conditions, left_s: float)
     """What `choose` makes of the same arguments, and why."""
     chosen = choose(modes, conditions, left_s)
     relieved: dict[Limit, Conditions] = {
-        "device": conditions._replace(encode_s=np.zeros(len(conditions.encode_s))),
-        "link": conditions._replace(bandwidth=np.inf, round_trip_s=0.0),
+        "device": conditions._replace(encode_s=[0.0] * len(conditions.encode_s)),
+        "link": conditions._replace(bandwidth=math.inf, round_trip_s=0.0),
     }
     binds = [limit for limit, better in relieved.items() if _worth(choose(modes, better, left_s)) > _worth(chosen)]
     if not binds and chosen != max(modes, key=_worth):

@@ -63,19 +63,27 @@ class MeasuredLink:
 
 @contextmanager
 def open_link(
-    bundle: Bundle, server: str | None = None, shape: LinkShape | None = None, tls: ClientTls | None = None
+    bundle: Bundle,
+    server: str | None = None,
+    shape: LinkShape | None = None,
+    tls: ClientTls | None = None,
+    *,
+    patient: bool = False,
 ) -> Iterator[MeasuredLink]:
     """Connect to ``server`` (``host:port``), or to a reference server started for the occasion.
 
-    A server that is not there is no error here: each call then raises ``LinkLost``, and a system may answer alone.
+    A server that is not there is no error here: each call then raises ``LinkLost``, and a system may answer alone. A
+    ``patient`` link stops asking only after several losses, as that of a device without a model does: it is for systems
+    that have no answer of their own.
     """
     if server is None:
-        with serving(bundle.folder) as address, open_link(bundle, address, shape) as link:
+        with serving(bundle.folder) as address, open_link(bundle, address, shape, patient=patient) as link:
             yield link
         return
     if tls is not None:
         tls = replace(tls, server_name=server.rpartition(":")[0].strip("[]"))
-    breaker = Breaker() if bundle.models("edge") else Breaker(losses=LOSSES_WITHOUT_MODEL)
+    is_patient = patient or not bundle.models("edge")
+    breaker = Breaker(losses=LOSSES_WITHOUT_MODEL) if is_patient else Breaker()
     with Shaper(server, shape) as shaper, Client(shaper.address, bundle.hash, tls=tls, breaker=breaker) as client:
         yield MeasuredLink(client, shaper)
 

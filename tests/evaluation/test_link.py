@@ -76,6 +76,15 @@ def test_nobody_at_the_other_end_is_a_lost_link_at_once(zoo: Bundle, request_: R
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize(("patient", "state"), [(False, "open"), (True, "closed")])
+def test_a_patient_link_asks_again_after_a_loss(zoo: Bundle, request_: Request, patient: bool, state: str) -> None:
+    """A device that has no answer of its own does not give up at the first one."""
+    with open_link(zoo, "127.0.0.1:9", patient=patient) as link:
+        with pytest.raises(LinkLost):
+            link.call(request_)
+        assert link.client.breaker.state == state
+
+
 def test_a_link_follows_its_trace() -> None:
     """Every step is heard of in its order; leaving ends it."""
     heard, is_second = [], threading.Event()
