@@ -112,8 +112,11 @@ def race(
 
 @contextmanager
 def connected(bundle: Bundle, address: str, trace: LinkTrace) -> Iterator[MeasuredLink]:
-    """A connection to a server that was heard of, over the link as its trace begins."""
-    with open_link(bundle, address, trace.shape(trace.bandwidth.at(0.0))) as link:
+    """A connection to a server that was heard of, over the link as its trace begins.
+
+    Whatever the bundle has, what is raced has no answer of its own, and does not stop asking for one lost photo.
+    """
+    with open_link(bundle, address, trace.shape(trace.bandwidth.at(0.0)), patient=True) as link:
         link.client.describe()
         yield link
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 QUANTILES = (0.5, 0.95)
+POINTS = ("points_lost", "points_lost_answered", "points_lost_to_the_link")
 
 
 class Known(NamedTuple):
@@ -140,9 +141,10 @@ def mean(values: Sequence[float] | F64) -> float | None:
 
 
 def weighted(means: Sequence[float | None], counts: Sequence[int]) -> float | None:
-    """The mean over all, of the means of parts that have so many each; a part of none has no mean."""
-    total = sum(counts)
-    return sum((part or 0.0) * count for part, count in zip(means, counts, strict=True)) / total if total else None
+    """The mean over all parts that have one, of so many each; None of no parts."""
+    parts = [(part, count) for part, count in zip(means, counts, strict=True) if part is not None]
+    total = sum(count for _, count in parts)
+    return sum(part * count for part, count in parts) / total if total else None
 
 
 def policies_in_words(overall: dict[str, Any]) -> list[str]:
