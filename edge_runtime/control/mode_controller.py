@@ -47,7 +47,8 @@ class ModeController:
 
     def __init__(self, modes: Sequence[ModeFigures], encode_s: Sequence[float], server_ms: float, link: Link) -> None:
         self._modes, self._link = modes, link
-        self._encode_s, self._server_s = list(encode_s), server_ms / 1e3
+        self._encode_s, self._server_s = tuple(encode_s), server_ms / 1e3
+        self._slower = 1.0
         self._number = 0
         self._under_way: _UnderWay | None = None
 
@@ -58,11 +59,12 @@ class ModeController:
     def conditions(self, now: float) -> Conditions:
         """What is believed."""
         view = self._link.view(now)
-        return Conditions(tuple(self._encode_s), view.bandwidth, view.round_trip_s, self._server_s)
+        encode_s = tuple(self._slower * taken_s for taken_s in self._encode_s)
+        return Conditions(encode_s, view.bandwidth, view.round_trip_s, self._server_s)
 
     def encoded(self, mode: Mode, taken_s: float) -> None:
         """Encoders and codec took so long for a frame."""
-        self._encode_s[mode.encoders - 1] += GAIN * (taken_s - self._encode_s[mode.encoders - 1])
+        self._slower += GAIN * (taken_s / self._encode_s[mode.encoders - 1] - self._slower)
 
     def sent(self, size: int, now: float) -> None:
         """A payload of ``size`` bytes goes out."""

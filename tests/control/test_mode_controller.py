@@ -87,6 +87,17 @@ def test_a_slow_device_is_believed_what_it_takes(modes: ModeTable) -> None:
     assert all(mode.encoders < 4 and in_time for mode, in_time in asked[12:])
 
 
+def test_a_stall_is_forgotten_in_the_modes_that_avoid_it(modes: ModeTable) -> None:
+    """One frame of four encoders that took a second drives them out, frames of fewer bring them back."""
+    world = World(modes, "ema")
+    for _ in range(10):
+        world.frame(1e6)
+    world.controller.encoded(Mode(4, 16), 1.0)
+    asked = [world.frame(1e6)[0].encoders for _ in range(20)]
+    assert asked[0] < 4
+    assert asked[-1] == 4
+
+
 def test_a_slow_server_is_believed_what_it_takes(modes: ModeTable) -> None:
     """Waiting included, it takes time from the encoders; the link is not blamed."""
     world = World(modes, "ema")
