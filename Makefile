@@ -5,7 +5,8 @@ DEMO := .venv-demo
 PHOTOS ?=
 BUNDLE ?=
 
-.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps bench-amot bench-slimmable clean
+.PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
+	bench-amot bench-slimmable clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -68,8 +69,11 @@ bench-amot: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/amot_traces.py --bundle $(or $(BUNDLE),zoo/amot) --data $(PHOTOS) \
 		--out benchmarks/results/amot_traces.json --picture docs/pictures/amot-trace.png
 
-# Modes of slimmable encoders over changing links; run nothing else for the quarter of an hour.
+# Slimmable encoders beside the network they save from, and their modes over changing links; run nothing else for the
+# quarter of an hour.
 bench-slimmable: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/slimmable_encoders.py --bundle $(or $(BUNDLE),zoo/slimmable) --split zoo/lite0 \
+		--data $(PHOTOS) --out benchmarks/results/slimmable_encoders.json
 	$(DEV)/bin/python benchmarks/slimmable_traces.py --bundle $(or $(BUNDLE),zoo/slimmable) --data $(PHOTOS) \
 		--out benchmarks/results/slimmable_traces.json --picture docs/pictures/slimmable-trace.png
 

@@ -37,7 +37,7 @@ from edge_runtime.systems.encoders import Encoders
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_runtime.models.bundle import LatentSpec, Precision, Runtime
+    from edge_runtime.models.bundle import LatentSpec, ModelSpec, Precision, Runtime
 
 RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "litert")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
@@ -53,7 +53,7 @@ def costs(bundle: Bundle, frame: Frame, rounds: int) -> list[dict[str, Any]]:
     for runtime, precision, spec in product(RUNTIMES, PRECISIONS, bundle.manifest.latents):
         if not _offered(bundle, spec, runtime, precision):
             continue
-        whole = WholeModel(bundle, runtime=runtime, precision=precision)
+        whole = WholeModel(bundle, _whole(bundle).name, runtime=runtime, precision=precision)
         encoders = Encoders(bundle, spec, runtime=runtime, precision=precision)
         rivals = [Rival("whole network", lambda whole=whole: whole.logits([frame]))]
         rivals += [
@@ -132,10 +132,14 @@ def load_everything(bundle: Bundle, family: str) -> float:
 
 
 def _offered(bundle: Bundle, spec: LatentSpec, runtime: Runtime, precision: Precision) -> bool:
-    models = [bundle.model("edge"), *(bundle.model("edge", name) for name in spec.encoders)]
+    models = [_whole(bundle), *(bundle.model("edge", name) for name in spec.encoders)]
     return all(
         any(file.precision == precision and runtime in file.runtimes for file in model.files) for model in models
     )
+
+
+def _whole(bundle: Bundle) -> ModelSpec:
+    return next(model for model in bundle.models("edge") if model.kind == "cnn-whole")
 
 
 def _one_encoder(bundle: Bundle, spec: LatentSpec, number: int) -> Any:

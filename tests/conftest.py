@@ -259,6 +259,7 @@ def latent_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("latent")
     image = (3, SMALL_FRAME, SMALL_FRAME)
     models = [_network(folder, "net", "cnn-filled", {"image": (-1, *image)}, {"logits": (-1, 3)}, 1)]
+    models.append(msgspec.structs.replace(models[0], role="edge", kind="cnn-whole"))
     latents = []
     for family, sums in (("ensemble", True), ("widths", False)):
         names = tuple(f"{family}{number}" for number in (1, 2, 3, 4))

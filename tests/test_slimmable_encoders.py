@@ -1,0 +1,79 @@
+"""The benchmark of encoders: what is timed is what it says; times are not tested."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edge_runtime.messages import Frame
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from edge_runtime.models import Bundle
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+RIVALS = {"whole network", "ensemble 1", "ensemble 2", "ensemble 3", "ensemble 4"}
+
+
+@pytest.fixture(scope="module")
+def encoders() -> ModuleType:
+    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module("slimmable_encoders")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def frame(latent_bundle: Bundle) -> Frame:
+    """Noise."""
+    side = latent_bundle.frame.size
+    return Frame(0, np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
+
+
+def test_every_family_runs_beside_the_whole_network(encoders: ModuleType, latent_bundle: Bundle, frame: Frame) -> None:
+    """In each runtime and precision that both have a file for."""
+    found = encoders.costs(latent_bundle, frame, rounds=1)
+    assert [(row["family"], row["runtime"], row["precision"]) for row in found] == [
+        ("ensemble", "onnxruntime", "fp32"),
+        ("widths", "onnxruntime", "fp32"),
+    ]
+    assert found[0]["times"].keys() == RIVALS
+    assert found[0]["times"]["whole network"]["ratio"] == 1
+
+
+def test_changing_and_coding(encoders: ModuleType, latent_bundle: Bundle, frame: Frame) -> None:
+    """The first of each race is what the others are compared with."""
+    family = latent_bundle.latent()
+    assert list(encoders.change(latent_bundle, family, frame, rounds=1)) == ["in a row", "in turns"]
+    assert list(encoders.coding(latent_bundle, family, frame, rounds=1)) == ["encoders", "encode", "decode"]
+
+
+def test_what_loads_for_a_change_is_slower_than_what_does_not(
+    encoders: ModuleType, latent_bundle: Bundle, split_bundle: Bundle
+) -> None:
+    """Widths and cuts, each loaded and run; the members of a sum are never loaded for a change."""
+    side = split_bundle.frame.size
+    cut_frame = Frame(0, np.zeros((side, side, 3), np.uint8))
+    found = encoders.cold_changes(latent_bundle, split_bundle, cut_frame)
+    assert list(found) == [
+        *(f"widths {number}" for number in (1, 2, 3, 4)),
+        *(f"cut {cut.cut}" for cut in split_bundle.manifest.splits),
+    ]
+    assert all(taken["cold_ms"] > taken["warm_ms"] > 0 for taken in found.values())
+
+
+def test_memory_is_that_of_a_process_of_its_own(
+    encoders: ModuleType, latent_bundle: Bundle, split_bundle: Bundle
+) -> None:
+    """A family or all cuts, in MiB, however little that is."""
+    found = encoders.memory(latent_bundle.folder, split_bundle.folder)
+    assert list(found) == ["ensemble", "widths", "all cuts"]
+    assert all(0 <= size < 500 for size in found.values())
