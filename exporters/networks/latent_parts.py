@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         SlimInstanceNorm,
     )
     from exporters.networks.ensemble import EnsembleEncoder, Member
-    from exporters.networks.latent import SlimmableNetwork
 
 
 @torch.no_grad()
@@ -99,12 +98,3 @@ class LatentClassifier(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Logits ``[B, classes]``."""
         return self.halves.classify(self.halves.tail(self.decoder(latent))[-1])
-
-
-class SlimmableClassifier(nn.Module):
-    """A family's encoders and quantiser with the ``classifier`` of what they send."""
-
-    def __init__(self, slimmable: SlimmableNetwork, network: EfficientNet) -> None:
-        super().__init__()
-        self.encoder, self.quantiser = slimmable.encoder, slimmable.quantiser
-        self.classifier = LatentClassifier(slimmable.decoder, network)

@@ -23,8 +23,6 @@ RECIPES = {
     "relu-resnet": "a residual network with ReLUs, to be cut in two",
     "ensemble": "up to four encoders whose outputs add up to one latent, and its decoder",
     "widths": "the ensemble's rival: one encoder that can be cut to a share of its channels",
-    "ensemble-tuned": "the ensemble, its decoder and the network behind it, together",
-    "widths-tuned": "the same of the ensemble's rival",
 }
 
 
@@ -62,9 +60,6 @@ def _add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         type=Path,
         help="DeiT-Tiny weights, official key names: server-vit needs them, edge-vit learns where to look from them",
-    )
-    parser.add_argument(
-        "--encoders", type=Path, metavar="MODEL", help="…-tuned: model.pt of the training that it follows"
     )
     parser.add_argument(
         "--model",
@@ -105,26 +100,17 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         from exporters.training.recovery import Recovery
 
         return Recovery(**epochs)
-    if options.name.partition("-")[0] in ("ensemble", "widths"):
-        return _slimmable(options, epochs)
+    if options.name in ("ensemble", "widths"):
+        return _slimmable(options.name, epochs)
     from exporters.training.patch_tolerant import PatchTolerant
 
     network = own_network(options.model) if options.model else lite.efficientnet_lite(0, IMAGENET_INDICES)
     return PatchTolerant(network, tuple(options.mean), tuple(options.std), **epochs)
 
 
-def _slimmable(options: argparse.Namespace, epochs: dict[str, int]) -> Recipe:
+def _slimmable(name: str, epochs: dict[str, int]) -> Recipe:
     from exporters.networks.channel_slimmable import SlimEncoder
     from exporters.networks.ensemble import CHANNELS, EnsembleEncoder
-    from exporters.networks.latent import SlimmableNetwork
     from exporters.training.slimmable import Slimmable
-    from exporters.training.slimmable_tuning import SlimmableTuning
 
-    encoder = EnsembleEncoder() if options.name.startswith("ensemble") else SlimEncoder()
-    if not options.name.endswith("-tuned"):
-        return Slimmable(encoder, CHANNELS, **epochs)
-    if options.encoders is None:
-        raise ArgumentError(f"--encoders: {options.name} needs the model.pt of the training that it follows")
-    network = SlimmableNetwork(encoder, CHANNELS)
-    load_weights(network, options.encoders)
-    return SlimmableTuning(network, **epochs)
+    return Slimmable(EnsembleEncoder() if name == "ensemble" else SlimEncoder(), CHANNELS, **epochs)

@@ -24,9 +24,6 @@ from exporters.training.loop import Schedule, accuracy, device
 from exporters.training.photos import augment, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from exporters.networks.latent_parts import SlimmableClassifier
     from exporters.training.photos import Photos
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -44,30 +41,30 @@ class Slimmable:
     """Recipe: the teacher's features at three points, for three amounts of work and random numbers of levels."""
 
     def __init__(self, encoder: nn.Module, channels: int, epochs: int = 12) -> None:
-        self.model = channels_last(SlimmableNetwork(encoder, channels))
+        self.model = _channels_last(SlimmableNetwork(encoder, channels))
         self.schedule = Schedule(epochs=epochs, batch=32, learning_rate=3e-3, weight_decay=0.01)
         teacher = lite.Halves(lite.efficientnet_lite(0, IMAGENET_INDICES)).to(device())
-        self.teacher = channels_last(teacher).eval().requires_grad_(False)
+        self.teacher = _channels_last(teacher).eval().requires_grad_(False)
 
     def loss(self, pixels: Tensor, labels: Tensor, generator: torch.Generator, progress: float) -> Tensor:
         """Distance from the teacher, as a share of what it varies; at the end the labels', too."""
         images = augment(pixels, generator, smallest_crop=SMALLEST_CROP)
         if progress < WHOLE_FROM:
             images = _part(images, generator)
-        images = normalised(images)
+        images = _normalised(images)
         with torch.no_grad():
             wanted = self.teacher.head(images)
             wanted_later = self.teacher.tail(wanted)
         latents = self._latents(images, progress)
-        random = draw(len(latents), generator)
+        random = _draw(len(latents), generator)
         given = [
-            self.model.features(latents[number], LEVELS[draw(len(LEVELS), generator)])
+            self.model.features(latents[number], LEVELS[_draw(len(LEVELS), generator)])
             for number in (0, random, len(latents) - 1)
         ]
         # One of the three is followed to the end: the frozen blocks cost more than all before them.
-        later = self.teacher.tail(given[draw(3, generator)])
-        distances = [distance(one, wanted) for one in given]
-        distances += [LATER_WEIGHT * distance(*pair) for pair in zip(later, wanted_later, strict=True)]
+        later = self.teacher.tail(given[_draw(3, generator)])
+        distances = [_distance(one, wanted) for one in given]
+        distances += [LATER_WEIGHT * _distance(*pair) for pair in zip(later, wanted_later, strict=True)]
         if progress >= DECODER_ALONE_FROM:
             distances.append(F.cross_entropy(self.teacher.classify(later[-1]).float(), labels))
         return torch.stack(distances).sum()
@@ -75,10 +72,15 @@ class Slimmable:
     def evaluate(self, model: nn.Module, photos: Photos) -> dict[str, float]:
         """Accuracy at the corners of the modes, on an even sample."""
         assert isinstance(model, SlimmableNetwork)  # noqa: S101 - the loop hands back this recipe's own model
-        return corner_accuracies(model, lambda latent: self._logits(model.decoder(latent)), photos)
+        few = photos.subset(torch.linspace(0, len(photos) - 1, min(WATCHED_PHOTOS, len(photos))).long())
+        return {
+            f"accuracy_{number}x{levels}": accuracy(partial(self._logits, model, number, levels), few)
+            for number, levels in WATCHED
+        }
 
-    def _logits(self, features: Tensor) -> Tensor:
-        return self.teacher.classify(self.teacher.tail(features)[-1])
+    def _logits(self, model: SlimmableNetwork, number: int, levels: int, pixels: Tensor) -> Tensor:
+        latent = model.latents(_normalised(pixels.permute(0, 3, 1, 2).float()))[number - 1]
+        return self.teacher.classify(self.teacher.tail(model.features(latent, levels))[-1])
 
     def _latents(self, images: Tensor, progress: float) -> list[Tensor]:
         if progress < DECODER_ALONE_FROM:
@@ -88,39 +90,23 @@ class Slimmable:
             return self.model.latents(images)
 
 
-def corner_accuracies(
-    network: SlimmableNetwork | SlimmableClassifier, classify: Callable[[Tensor], Tensor], photos: Photos
-) -> dict[str, float]:
-    """Accuracy in some modes, on an even sample; ``classify`` maps latents as they were sent to logits."""
-    few = photos.subset(torch.linspace(0, len(photos) - 1, min(WATCHED_PHOTOS, len(photos))).long())
-
-    def predict(pixels: Tensor, number: int, levels: int) -> Tensor:
-        latent = network.encoder(normalised(pixels.permute(0, 3, 1, 2).float()))[number - 1]
-        return classify(network.quantiser(latent, levels))
-
-    return {
-        f"accuracy_{number}x{levels}": accuracy(partial(predict, number=number, levels=levels), few)
-        for number, levels in WATCHED
-    }
-
-
-def channels_last(network: Network) -> Network:
+def _channels_last(network: Network) -> Network:
     """With weights in the layout that convolutions on a CPU are fastest in."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's overloads leave it out
     return network
 
 
-def normalised(images: Tensor) -> Tensor:
+def _normalised(images: Tensor) -> Tensor:
     """Pictures ``[B, 3, S, S]`` in 0..255 as EfficientNet-Lite wants them."""
     return normalise(images, lite.MEAN, lite.STD).contiguous(memory_format=torch.channels_last)
 
 
-def draw(count: int, generator: torch.Generator) -> int:
+def _draw(count: int, generator: torch.Generator) -> int:
     """One of ``count`` numbers, from 0."""
     return int(torch.randint(count, (), generator=generator))
 
 
-def distance(given: Tensor, wanted: Tensor) -> Tensor:
+def _distance(given: Tensor, wanted: Tensor) -> Tensor:
     """Squared error as a share of the variance of ``wanted`` within its channels."""
     varies = (wanted - wanted.mean((0, 2, 3), keepdim=True)).float().square().mean()
     return (given.float() - wanted.float()).square().mean() / varies

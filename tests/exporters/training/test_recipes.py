@@ -10,12 +10,10 @@ from torch import nn
 
 from exporters.networks.channel_slimmable import SlimEncoder
 from exporters.networks.ensemble import CHANNELS, EnsembleEncoder
-from exporters.networks.latent import SlimmableNetwork
 from exporters.networks.mae import MaeConfig
 from exporters.training.patch_tolerant import PatchTolerant, keep_mask
 from exporters.training.photos import Photos, load_photos
 from exporters.training.slimmable import Slimmable
-from exporters.training.slimmable_tuning import SlimmableTuning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,20 +121,6 @@ def test_slimmable_encoders_learn_before_their_decoder_does_alone(
     _step(recipe, photos, 0.9)
     assert all(parameter.grad is None for parameter in recipe.model.encoder.parameters())
     assert all(torch.equal(value, before[name]) for name, value in recipe.model.encoder.state_dict().items())
-    _evaluate(recipe, photos)
-
-
-def test_encoders_and_the_network_behind_are_tuned_together(photos: Photos) -> None:
-    """Members, quantiser, decoder and pointwise layers learn; depthwise ones and the statistics behind do not."""
-    recipe = SlimmableTuning(SlimmableNetwork(EnsembleEncoder(), CHANNELS))
-    three = photos.subset(torch.tensor([0, 1, 0]))
-    network = recipe.model.classifier.halves.network
-    mean = network._bn1.running_mean.clone()
-    _step(recipe, three)
-    for learns in (recipe.model.encoder.weights, recipe.model.quantiser.log_steps, network._conv_head.weight):
-        assert learns.grad is not None
-    assert network._blocks[-1]._depthwise_conv.weight.grad is None
-    assert torch.equal(network._bn1.running_mean, mean)
     _evaluate(recipe, photos)
 
 
