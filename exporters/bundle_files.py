@@ -64,25 +64,35 @@ class Exporter:
 
     def _write_onnx(self, entry: FileEntry, path: Path) -> Tensors:
         from exporters.onnx import export_onnx, onnx_tensors
-        from exporters.quantize_onnx import halve_onnx, quantize_onnx
+        from exporters.quantize_onnx import halve_onnx
 
         if "onnx" not in self._exported:
             self._exported["onnx"] = self._scratch / f"{path.stem}-exported.onnx"
             export_onnx(self._reading, self._sample, self._exported["onnx"])
-        derive: Derivation = {"fp32": _copy, "fp16": halve_onnx, "int8": quantize_onnx}[entry.precision]
+        derive: Derivation = {"fp32": _copy, "fp16": halve_onnx, "int8": self._quantize_onnx}[entry.precision]
         derive(self._exported["onnx"], path)
         return onnx_tensors(path)
 
     def _write_tflite(self, entry: FileEntry, path: Path) -> Tensors:
-        from exporters.quantize_tflite import halve_tflite, quantize_tflite
+        from exporters.quantize_tflite import halve_tflite
         from exporters.tflite import export_tflite, tflite_tensors
 
         if "tflite" not in self._exported:
             self._exported["tflite"] = self._scratch / f"{path.stem}-exported.tflite"
             export_tflite(self._reading, self._sample, self._exported["tflite"])
-        derive: Derivation = {"fp32": _copy, "fp16": halve_tflite, "int8": quantize_tflite}[entry.precision]
+        derive: Derivation = {"fp32": _copy, "fp16": halve_tflite, "int8": self._quantize_tflite}[entry.precision]
         derive(self._exported["tflite"], path)
         return tflite_tensors(path, self._sample, self._reading.answer(self._sample))
+
+    def _quantize_onnx(self, source: Path, path: Path) -> None:
+        from exporters.quantize_onnx import quantize_onnx
+
+        quantize_onnx(source, path)
+
+    def _quantize_tflite(self, source: Path, path: Path) -> None:
+        from exporters.quantize_tflite import quantize_tflite
+
+        quantize_tflite(source, path)
 
 
 def _copy(source: Path, path: Path) -> None:

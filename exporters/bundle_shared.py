@@ -31,11 +31,12 @@ def share_weights(
         for file in files:
             if file.format == "onnx" and entry.weights is not None:
                 groups[entry.network, entry.weights, entry.trunk_weights, file.precision].append(file)
-    shared = {file.path: file for group in groups.values() if len(group) > 1 for file in _share(group, folder)}
+    shared = {file.path: file for group in groups.values() if len(group) > 1 for file in share_files(group, folder)}
     return [[shared.get(file.path, file) for file in files] for files in written]
 
 
-def _share(files: Sequence[ModelFile], folder: Path) -> list[ModelFile]:
+def share_files(files: Sequence[ModelFile], folder: Path) -> list[ModelFile]:
+    """ONNX files of ``folder``, rewritten: their weights lie in one file, equal ones once, named after the first."""
     models = [onnx.load(folder / file.path) for file in files]
     weights = (folder / files[0].path).with_suffix(".weights")
     externalise(models, weights)

@@ -43,6 +43,17 @@ def describe_bundle(folder: Path) -> dict[str, object]:
             {"cut": split.cut, "network": split.network, "tensor": split.tensor, "tables": split.tables.path}
             for split in manifest.splits
         ],
+        "latents": [
+            {
+                "family": latent.name,
+                "encoders": list(latent.encoders),
+                "sums": "yes" if latent.sums else "no",
+                "decoder": latent.decoder,
+                "tables": latent.tables.path,
+                "modes": latent.modes.path,
+            }
+            for latent in manifest.latents
+        ],
         "files": [
             {
                 "file": file.path,

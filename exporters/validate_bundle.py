@@ -36,8 +36,8 @@ def validate_bundle(folder: Path, spec: Path | None, photos: Path | None, count:
     models = [model for model in bundle.manifest.models if model.role in SIDES[bundle.manifest.half]]
     for model in tqdm(models, desc="validating", unit="model"):
         samples = samples_of(model.kind, pixels, model.mean, model.std, bundle.frame.patch)
-        if model.kind == "cnn-suffix":
-            samples = _features(bundle, model, samples)
+        if model.kind in ("cnn-suffix", "latent-decoder"):
+            samples = _sent(bundle, model, samples)
         if model.kind == "vit-update":
             samples = with_states(samples, _first_look(bundle, model))
         wanted = _pytorch(spec, model, pixels) if spec else _most_precise(bundle, model, samples)
@@ -61,14 +61,15 @@ def _pytorch(path: Path, model: ModelSpec, pixels: NDArray[np.uint8]) -> list[Sa
     raise BundleError(f"{path}: has no model {model.name!r}; give the spec that the bundle was made from")
 
 
-def _features(bundle: Bundle, suffix: ModelSpec, images: list[Sample]) -> list[Sample]:
-    """What the device's half makes of photos, or noise where only the server's half is here."""
-    prefixes = [split.prefix for split in bundle.manifest.splits if split.suffix == suffix.name]
-    if prefixes and bundle.manifest.half == "both":
-        return _most_precise(bundle, bundle.model("edge", prefixes[0]), images)
-    shape = (1, *suffix.files[0].inputs[0].shape[1:])
+def _sent(bundle: Bundle, model: ModelSpec, images: list[Sample]) -> list[Sample]:
+    """What the device makes of photos for ``model``, or noise where only the server's half is here."""
+    makers = [split.prefix for split in bundle.manifest.splits if split.suffix == model.name]
+    makers += [latent.encoders[0] for latent in bundle.manifest.latents if latent.decoder == model.name]
+    if makers and bundle.manifest.half == "both":
+        return _most_precise(bundle, bundle.model("edge", makers[0]), images)
+    tensor = model.files[0].inputs[0]
     rng = np.random.default_rng(0)
-    return [{"features": rng.normal(size=shape).astype(np.float32)} for _ in images]
+    return [{tensor.name: rng.normal(size=(1, *tensor.shape[1:])).astype(np.float32)} for _ in images]
 
 
 def _first_look(bundle: Bundle, update: ModelSpec) -> Callable[[Sample], Sample]:
