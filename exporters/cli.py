@@ -21,6 +21,7 @@ COMMANDS = {
     "calibrate": ("exporters.cli_calibrate", "measure on photos what a bundle's cuts or rounds decide by"),
     "bundle": ("exporters.cli_bundle", "export a spec to a bundle, or split a bundle into halves"),
     "split": ("exporters.cli_split", "list where a network can be cut in two, or write a bundle of its halves"),
+    "slimmable": ("exporters.cli_slimmable", "write a bundle of trained slimmable encoders, every mode measured"),
     "validate": ("exporters.cli_validate", "run every file in every runtime it is claimed for, and compare"),
     "inspect": ("exporters.cli_inspect", "say what a model file or a bundle holds"),
 }

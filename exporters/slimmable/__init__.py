@@ -1,0 +1,1 @@
+"""Bundles of slimmable encoders: from trained networks to files, tables and measured modes."""
