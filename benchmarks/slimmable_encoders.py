@@ -4,9 +4,9 @@
 
 Rivals run interleaved in one pinned process, one thread each, in an order that turns round every round. A figure is the
 ratio of the medians, with the 10 % and 90 % quantiles of the ratios of single rounds. Cost: each number of encoders,
-and each width of the slimmable network, against the whole network of the same runtime and precision. Change: frames
-that alternate between two modes against as many that do not. Cold change: loading a model and running it once, against
-a run of one that is there. Memory: what a new process grows by when it loads everything that it changes between.
+each width of the slimmable network, and each cut, against the whole network of the same runtime and precision. Frames
+that alternate between two modes run against as many that do not. Cold change: loading a model and running it once,
+against a run of one that is there. Memory: what a new process grows by when it loads all that it changes between.
 """
 
 from __future__ import annotations
@@ -63,6 +63,16 @@ def costs(bundle: Bundle, frame: Frame, rounds: int) -> list[dict[str, Any]]:
         times = race(rivals, rounds)
         found.append({"family": spec.name, "runtime": runtime, "precision": precision, "times": times})
     return found
+
+
+def cut_costs(split: Bundle, frame: Frame, rounds: int) -> dict[str, Any]:
+    """What a device computes up to each cut, beside the whole network, both as the bundle's best files have them."""
+    whole = WholeModel(split, _whole(split).name)
+    rivals = [Rival("whole network", lambda: whole.logits([frame]))]
+    for cut in split.manifest.splits:
+        prefix = PrefixModel(split, cut.prefix, runtime=whole.runtime, precision=whole.precision)
+        rivals.append(Rival(f"cut {cut.cut}", lambda prefix=prefix: prefix.features([frame])))
+    return race(rivals, rounds)
 
 
 def change(bundle: Bundle, spec: LatentSpec, frame: Frame, rounds: int) -> dict[str, Any]:
@@ -192,10 +202,11 @@ def main() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     (photo,) = labelled_photos(options.data, bundle.manifest, limit=1)
     frame, family = Frame(0, open_frame(photo.data, bundle.frame)), bundle.latent()
-    with tqdm(total=5, unit="part") as progress:
+    with tqdm(total=6, unit="part") as progress:
         found: dict[str, Any] = {}
         for name, part in {
             "costs": lambda: costs(bundle, frame, options.rounds),
+            "cut_costs": lambda: cut_costs(Bundle.load(options.split), frame, options.rounds),
             "coding": lambda: coding(bundle, family, frame, options.rounds),
             "change": lambda: change(bundle, family, frame, options.rounds),
             "cold_changes": lambda: cold_changes(bundle, Bundle.load(options.split), frame),
@@ -206,6 +217,7 @@ def main() -> None:
             progress.update()
     for row in found["costs"]:
         show(f"{row['family']}, {row['runtime']}, {row['precision']}", row["times"])
+    show("up to each cut", found["cut_costs"])
     show("coding, largest mode", found["coding"])
     show("change of mode", found["change"])
     for name, taken in found["cold_changes"].items():

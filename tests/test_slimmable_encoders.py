@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from edge_runtime.messages import Frame
+from edge_runtime.models import Bundle
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-    from edge_runtime.models import Bundle
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RIVALS = {"whole network", "ensemble 1", "ensemble 2", "ensemble 3", "ensemble 4"}
@@ -38,6 +37,12 @@ def frame(latent_bundle: Bundle) -> Frame:
     return Frame(0, np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
 
 
+@pytest.fixture(scope="module")
+def zoo_cuts() -> Bundle:
+    """EfficientNet-Lite0, whole and cut."""
+    return Bundle.load(BENCHMARKS.parent / "zoo" / "lite0")
+
+
 def test_every_family_runs_beside_the_whole_network(encoders: ModuleType, latent_bundle: Bundle, frame: Frame) -> None:
     """In each runtime and precision that both have a file for."""
     found = encoders.costs(latent_bundle, frame, rounds=1)
@@ -47,6 +52,14 @@ def test_every_family_runs_beside_the_whole_network(encoders: ModuleType, latent
     ]
     assert found[0]["times"].keys() == RIVALS
     assert found[0]["times"]["whole network"]["ratio"] == 1
+
+
+def test_every_cut_runs_beside_the_whole_network(encoders: ModuleType, zoo_cuts: Bundle) -> None:
+    """The device's half alone."""
+    side = zoo_cuts.frame.size
+    found = encoders.cut_costs(zoo_cuts, Frame(0, np.zeros((side, side, 3), np.uint8)), rounds=1)
+    assert list(found) == ["whole network", *(f"cut {cut.cut}" for cut in zoo_cuts.manifest.splits)]
+    assert found["whole network"]["ratio"] == 1
 
 
 def test_changing_and_coding(encoders: ModuleType, latent_bundle: Bundle, frame: Frame) -> None:
