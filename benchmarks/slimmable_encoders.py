@@ -20,42 +20,52 @@ import time
 from functools import partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from kernels import Rival, fingerprint, race, run_single_threaded, show
 from tqdm import tqdm
 
+from edge_runtime import kernels
 from edge_runtime.codecs.latents import LatentCodec
+from edge_runtime.errors import ModelError
 from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Frame
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, load_model, open_model
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.edge import PrefixModel, WholeModel
 from edge_runtime.systems.encoders import Encoders
+from exporters.bundle_files import Exporter
+from exporters.bundle_spec import FileEntry
+from exporters.networks import efficientnet_lite as lite
+from exporters.networks.readings import read_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_runtime.models import Model
     from edge_runtime.models.bundle import LatentSpec, ModelSpec, Precision, Runtime
 
-RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "litert")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+WHOLE: tuple[tuple[Runtime, Precision], ...] = (
+    ("onnxruntime", "fp16"),
+    ("litert", "fp16"),
+    ("onnxruntime", "int8"),
+    ("litert", "int8"),
+)
+"""Runtimes and precisions of the race; fp16 is how weights are stored, both compute in float32."""
 LEAST, MOST = (1, 2), (4, 16)
 # Frames that are encoded in a row, half of them in either mode.
 FRAMES = 8
 COLD_RUNS = 15
 
 
-def costs(bundle: Bundle, frame: Frame, rounds: int) -> list[dict[str, Any]]:
-    """Every family beside the whole network, where both have a file for the runtime in that precision."""
+def costs(bundle: Bundle, split: Bundle, frame: Frame, rounds: int) -> list[dict[str, Any]]:
+    """Every family beside the whole network, in each runtime and precision that both have a file for."""
     found = []
-    for runtime, precision, spec in product(RUNTIMES, PRECISIONS, bundle.manifest.latents):
-        if not _offered(bundle, spec, runtime, precision):
-            continue
-        whole = WholeModel(bundle, _whole(bundle).name, runtime=runtime, precision=precision)
+    for (runtime, precision), spec in product(WHOLE, bundle.manifest.latents):
         encoders = Encoders(bundle, spec, runtime=runtime, precision=precision)
-        rivals = [Rival("whole network", lambda whole=whole: whole.logits([frame]))]
+        rivals = [Rival("whole network", _whole_run(split, runtime, precision, frame))]
         rivals += [
             Rival(f"{spec.name} {number}", partial(encoders.latent, frame, number))
             for number in range(1, len(encoders) + 1)
@@ -141,11 +151,29 @@ def load_everything(bundle: Bundle, family: str) -> float:
     return (_resident() - before) / 2**20
 
 
-def _offered(bundle: Bundle, spec: LatentSpec, runtime: Runtime, precision: Precision) -> bool:
-    models = [_whole(bundle), *(bundle.model("edge", name) for name in spec.encoders)]
-    return all(
-        any(file.precision == precision and runtime in file.runtimes for file in model.files) for model in models
-    )
+def _whole_run(split: Bundle, runtime: Runtime, precision: Precision, frame: Frame) -> Callable[[], Any]:
+    """A run of the whole network, normalising included."""
+    try:
+        whole = WholeModel(split, _whole(split).name, runtime=runtime, precision=precision)
+    except ModelError:  # in floating point, a repository has such a network only once
+        model = _exported(split, runtime, precision)
+        image, mean, std = _image(split), *(np.array(one, np.float32) for one in (lite.MEAN, lite.STD))
+
+        def run() -> Any:
+            kernels.normalise(frame.pixels, mean, std, out=image[0])
+            return model.run({"image": image})
+
+        return run
+    return lambda: whole.logits([frame])
+
+
+def _exported(split: Bundle, runtime: Runtime, precision: Precision) -> Model:
+    """EfficientNet-Lite0 with as many classes, written for the runtime."""
+    reading = read_as("cnn-whole", lite.efficientnet_lite(0, range(len(split.classes))))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "whole"
+        written = Exporter(reading, {"image": _image(split)}, Path(folder)).write(FileEntry("tflite", precision), path)
+        return load_model(path.read_bytes(), written, runtime)
 
 
 def _whole(bundle: Bundle) -> ModelSpec:
@@ -205,7 +233,7 @@ def main() -> None:
     with tqdm(total=6, unit="part") as progress:
         found: dict[str, Any] = {}
         for name, part in {
-            "costs": lambda: costs(bundle, frame, options.rounds),
+            "costs": lambda: costs(bundle, Bundle.load(options.split), frame, options.rounds),
             "cut_costs": lambda: cut_costs(Bundle.load(options.split), frame, options.rounds),
             "coding": lambda: coding(bundle, family, frame, options.rounds),
             "change": lambda: change(bundle, family, frame, options.rounds),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.messages import Frame
-from edge_runtime.models import Bundle
+from edge_runtime.models import Bundle, open_model
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -43,15 +43,27 @@ def zoo_cuts() -> Bundle:
     return Bundle.load(BENCHMARKS.parent / "zoo" / "lite0")
 
 
-def test_every_family_runs_beside_the_whole_network(encoders: ModuleType, latent_bundle: Bundle, frame: Frame) -> None:
-    """In each runtime and precision that both have a file for."""
-    found = encoders.costs(latent_bundle, frame, rounds=1)
+def test_every_family_runs_beside_the_whole_network(
+    encoders: ModuleType, latent_bundle: Bundle, frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each runtime and precision that was asked for."""
+    monkeypatch.setattr(encoders, "WHOLE", (("onnxruntime", "fp32"),))
+    found = encoders.costs(latent_bundle, latent_bundle, frame, rounds=1)
     assert [(row["family"], row["runtime"], row["precision"]) for row in found] == [
         ("ensemble", "onnxruntime", "fp32"),
         ("widths", "onnxruntime", "fp32"),
     ]
     assert found[0]["times"].keys() == RIVALS
     assert found[0]["times"]["whole network"]["ratio"] == 1
+
+
+@pytest.mark.long
+def test_a_network_that_no_bundle_has_for_a_runtime_is_exported(encoders: ModuleType, zoo_cuts: Bundle) -> None:
+    """As a TFLite file with as many classes."""
+    exported = encoders._exported(zoo_cuts, "litert", "fp16")
+    image = np.random.default_rng(0).normal(0, 1, (1, 3, 224, 224)).astype(np.float32)
+    stored = open_model(zoo_cuts, zoo_cuts.model("server"), "onnxruntime", "fp16")
+    assert exported.run({"image": image})["logits"].shape == stored.run({"image": image})["logits"].shape
 
 
 def test_every_cut_runs_beside_the_whole_network(encoders: ModuleType, zoo_cuts: Bundle) -> None:
