@@ -27,9 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--ensemble", type=Path, metavar="RUN", help="folder that `edge-export train ensemble` wrote")
     add("--widths", type=Path, metavar="RUN", help="folder that `edge-export train widths` wrote")
-    for name in ("ensemble", "widths"):
-        tuned = f"folder that `edge-export train {name}-classifier` wrote (default: EfficientNet-Lite0 as it is)"
-        add(f"--{name}-classifier", type=Path, metavar="RUN", help=tuned)
     add("--photos", type=Path, required=True, help="folder or tar file of photos, <class>/<photo>, of the training")
     add("--out", type=Path, required=True, help="folder of the new bundle; an older one is replaced")
     add("--name", default="slimmable", help="what the bundle is called (default: %(default)s)")
@@ -66,14 +63,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
 def _families(options: argparse.Namespace) -> list[Family]:
     from exporters.slimmable.family import ensemble, widths
 
-    asked = (
-        (ensemble, options.ensemble, options.ensemble_classifier),
-        (widths, options.widths, options.widths_classifier),
-    )
-    for load, run, tuned in asked:
-        if tuned and not run:
-            raise ArgumentError(f"--{load.__name__}-classifier {tuned}: belongs to encoders; give --{load.__name__}")
-    return [load(run, tuned) for load, run, tuned in asked if run]
+    return [load(run) for load, run in ((ensemble, options.ensemble), (widths, options.widths)) if run]
 
 
 def _photos(options: argparse.Namespace) -> tuple[list[Photo], list[Photo]]:

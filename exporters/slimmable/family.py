@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from exporters.imagenette import IMAGENET_INDICES
 from exporters.networks.catalogue import load_weights
 from exporters.networks.channel_slimmable import WIDTHS, SlimEncoder
-from exporters.networks.efficientnet_lite import efficientnet_lite
 from exporters.networks.ensemble import CHANNELS, MEMBERS, EnsembleEncoder
 from exporters.networks.latent import SlimmableNetwork
-from exporters.networks.latent_parts import LatentClassifier, at_width, member
+from exporters.networks.latent_parts import at_width, member
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,18 +25,16 @@ TRAINED = "model.pt"
 
 @dataclass(frozen=True)
 class Family:
-    """The ``encoders``, least to most work, and the ``classifier`` of their latents float32 ``[C, h, w]``.
+    """The ``encoders``, least to most work, and the ``decoder`` of their latents float32 ``[C, h, w]``.
 
     With ``sums`` the first n outputs add up, else the n-th is used alone. ``steps`` float32 ``[levels, C]`` are those
-    of the quantiser, for each number of ``levels``. A classifier that is ``tuned`` shares no weights with the whole
-    network.
+    of the quantiser, for each number of ``levels``.
     """
 
     name: str
     sums: bool
     encoders: tuple[nn.Module, ...]
-    classifier: nn.Module
-    tuned: bool
+    decoder: nn.Module
     levels: tuple[int, ...]
     steps: NDArray[np.float32]
 
@@ -47,23 +43,20 @@ class Family:
         return np.cumsum(parts, axis=0, dtype=np.float32) if self.sums else parts
 
 
-def ensemble(run: Path, tuned: Path | None) -> Family:
-    """What `edge-export train ensemble` left in the folder ``run``, and `ensemble-classifier` in ``tuned``.
-
-    Raises ``ModelError``.
-    """
+def ensemble(run: Path) -> Family:
+    """What `edge-export train ensemble` left in the folder ``run``; raises ``ModelError``."""
     encoder = EnsembleEncoder()
     network = _trained(encoder, run)
     encoders = tuple(member(encoder, number) for number in range(1, MEMBERS + 1))
-    return _family("ensemble", network, encoders, tuned, sums=True)
+    return _family("ensemble", network, encoders, sums=True)
 
 
-def widths(run: Path, tuned: Path | None) -> Family:
-    """The same of `edge-export train widths` and `widths-classifier`."""
+def widths(run: Path) -> Family:
+    """What `edge-export train widths` left in the folder ``run``; raises ``ModelError``."""
     encoder = SlimEncoder()
     network = _trained(encoder, run)
     encoders = tuple(at_width(encoder, number) for number in range(1, WIDTHS + 1))
-    return _family("widths", network, encoders, tuned, sums=False)
+    return _family("widths", network, encoders, sums=False)
 
 
 def _trained(encoder: nn.Module, run: Path) -> SlimmableNetwork:
@@ -72,12 +65,7 @@ def _trained(encoder: nn.Module, run: Path) -> SlimmableNetwork:
     return network.eval().requires_grad_(False)
 
 
-def _family(
-    name: str, network: SlimmableNetwork, encoders: tuple[nn.Module, ...], tuned: Path | None, *, sums: bool
-) -> Family:
-    classifier = LatentClassifier(network.decoder, efficientnet_lite(0, IMAGENET_INDICES))
-    if tuned:
-        load_weights(classifier, tuned / TRAINED)
+def _family(name: str, network: SlimmableNetwork, encoders: tuple[nn.Module, ...], *, sums: bool) -> Family:
     levels = network.quantiser.levels
     steps = torch.stack([network.quantiser.steps(count) for count in levels])
-    return Family(name, sums, encoders, classifier.eval(), tuned is not None, levels, steps.numpy())
+    return Family(name, sums, encoders, network.decoder, levels, steps.numpy())

@@ -15,6 +15,7 @@ from exporters.bundle_models import Prepared
 from exporters.bundle_shared import share_files
 from exporters.bundle_spec import FileEntry
 from exporters.networks.efficientnet_lite import MEAN, STD
+from exporters.networks.latent_parts import LatentClassifier
 from exporters.networks.readings import read_as
 from exporters.slimmable.encoder_files import EncoderExporter
 from exporters.validate import Check, check_file
@@ -59,22 +60,20 @@ class Models:
     def server(self, network: EfficientNet, families: Sequence[Family]) -> list[ModelSpec]:
         """The whole ``network``, for the server and for the device, and the families' decoders in front of its rest.
 
-        Where that rest is not tuned, all refer to one file of weights.
+        All refer to one file of weights.
         """
         prepared = {NETWORK: _prepared("cnn-filled", network, self._checked)}
         for family in families:
-            prepared[decoder_name(family)] = _prepared("latent-decoder", family.classifier, self._latents(family))
-        written = {
-            name: Exporter(one.reading, one.samples[0], self._scratch).write(STORED, self._path(name, STORED))
+            classifier = LatentClassifier(family.decoder, network)
+            prepared[decoder_name(family)] = _prepared("latent-decoder", classifier, self._latents(family))
+        written = [
+            Exporter(one.reading, one.samples[0], self._scratch).write(STORED, self._path(name, STORED))
             for name, one in tqdm(prepared.items(), "exporting the server's", unit="model")
-        }
-        alike = [NETWORK, *(decoder_name(family) for family in families if not family.tuned)]
-        if len(alike) > 1:
-            written |= zip(alike, share_files([written[name] for name in alike], self._folder), strict=True)
+        ]
         models = []
-        for name, one in prepared.items():
+        for (name, one), file in zip(prepared.items(), share_files(written, self._folder), strict=True):
             kind: Kind = "cnn-filled" if name == NETWORK else "latent-decoder"
-            models.append(self._claimed(name, "server", kind, one, [written[name]]))
+            models.append(self._claimed(name, "server", kind, one, [file]))
         return [models[0], msgspec.structs.replace(models[0], role="edge", kind="cnn-whole"), *models[1:]]
 
     def _encoder(self, name: str, network: nn.Module, entries: Sequence[FileEntry]) -> ModelSpec:

@@ -17,12 +17,10 @@ from edge_runtime.control.modes import ModeTable
 from edge_runtime.models import Bundle
 from exporters.bundle_folder import split_bundle
 from exporters.cli import main
-from exporters.imagenette import IMAGENET_INDICES, IMAGENETTE
+from exporters.imagenette import IMAGENETTE
 from exporters.networks.channel_slimmable import SlimEncoder
-from exporters.networks.efficientnet_lite import efficientnet_lite
 from exporters.networks.ensemble import CHANNELS, EnsembleEncoder
 from exporters.networks.latent import LEVELS, SlimmableNetwork
-from exporters.networks.latent_parts import LatentClassifier
 from exporters.validate_bundle import validate_bundle
 
 if TYPE_CHECKING:
@@ -33,13 +31,12 @@ PACKED = {levels: 8 + CHANNELS * 28 * 28 * (levels - 1).bit_length() // 8 for le
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random encoders of both families in ``ensemble`` and ``widths``, a tuned classifier, and thirteen ``photos``."""
+    """Random encoders of both families in ``ensemble`` and ``widths``, and thirteen ``photos``."""
     folder = tmp_path_factory.mktemp("slimmable")
     torch.manual_seed(0)
     for name, encoder in (("ensemble", EnsembleEncoder()), ("widths", SlimEncoder())):
-        network = SlimmableNetwork(encoder, CHANNELS)
-        _save(network, folder / name)
-    _save(LatentClassifier(network.decoder, efficientnet_lite(0, IMAGENET_INDICES)), folder / "widths-classifier")
+        (folder / name).mkdir()
+        torch.save(SlimmableNetwork(encoder, CHANNELS).state_dict(), folder / name / "model.pt")
     rng = np.random.default_rng(0)
     for number in range(13):
         path = folder / "photos" / IMAGENETTE[number // 7].wnid / f"{number:02}.png"
@@ -95,13 +92,11 @@ def test_bundle_is_checked_later(folder: Path, report: dict[str, Any], tmp_path:
 
 @pytest.mark.long
 def test_families_come_in_their_order_in_every_format(folder: Path) -> None:
-    """The ensemble first; a tuned classifier has weights of its own, and every file passes in every runtime."""
-    runs = [word for name in ("ensemble", "widths", "widths-classifier") for word in (f"--{name}", str(folder / name))]
-    report = _export(folder, *runs)
+    """The ensemble first, and every file passes in every runtime."""
+    report = _export(folder, "--widths", str(folder / "widths"), "--ensemble", str(folder / "ensemble"))
     bundle = Bundle.load(folder / "out")
     assert [(latent.name, latent.sums) for latent in bundle.manifest.latents] == [("ensemble", True), ("widths", False)]
     assert {check["result"] for check in report["checks"]} == {"ok"}
-    assert bundle.model("server", "widths.decoder").files[0].weights is None
     assert len(bundle.model("edge", "widths.3").files) == 4
 
 
@@ -109,7 +104,6 @@ def test_families_come_in_their_order_in_every_format(folder: Path) -> None:
     ("options", "message"),
     [
         ([], "no encoders to export; give --ensemble, --widths or both"),
-        (["--widths", "w", "--ensemble-classifier", "e"], "--ensemble-classifier e: belongs to encoders"),
         (["--ensemble", "nowhere"], "nowhere/model.pt: no such file; train it with `edge-export train`"),
         (["--ensemble", "e", "--files", "tflite-fp16"], "modes are measured with an ONNX file; add onnx-fp16"),
         (["--ensemble", "e", "--count", "0"], "--count 0: is less than 1"),
@@ -133,11 +127,6 @@ def test_photos_of_another_world_are_refused(folder: Path, tmp_path: Path, capsy
     options = ["--photos", str(tmp_path), "--out", str(tmp_path / "out"), "--ensemble", str(folder / "ensemble")]
     assert main(["slimmable", *options]) == 2
     assert "folder 'cats' is no class of this bundle" in capsys.readouterr().err
-
-
-def _save(network: torch.nn.Module, folder: Path) -> None:
-    folder.mkdir()
-    torch.save(network.state_dict(), folder / "model.pt")
 
 
 def _export(folder: Path, *options: str) -> dict[str, Any]:

@@ -9,12 +9,9 @@ import pytest
 import torch
 
 from edge_runtime.errors import ModelError
-from exporters.imagenette import IMAGENET_INDICES
 from exporters.networks.channel_slimmable import SlimEncoder
-from exporters.networks.efficientnet_lite import efficientnet_lite
 from exporters.networks.ensemble import CHANNELS, EnsembleEncoder
 from exporters.networks.latent import LEVELS, SlimmableNetwork
-from exporters.networks.latent_parts import LatentClassifier
 from exporters.slimmable.family import Family, ensemble, widths
 
 if TYPE_CHECKING:
@@ -27,7 +24,7 @@ def test_latents_are_those_of_the_trained_network(tmp_path: Path, load: type, en
     torch.manual_seed(0)
     network = SlimmableNetwork(encoder(), CHANNELS).eval()
     torch.save(network.state_dict(), tmp_path / "model.pt")
-    family: Family = load(tmp_path, None)
+    family: Family = load(tmp_path)
     images = torch.randn(1, 3, 32, 32)
     with torch.no_grad():
         parts = np.concatenate([one(images).numpy() for one in family.encoders])
@@ -36,28 +33,10 @@ def test_latents_are_those_of_the_trained_network(tmp_path: Path, load: type, en
     assert family.levels == LEVELS
     for steps, count in zip(family.steps, LEVELS, strict=True):
         np.testing.assert_array_equal(steps, network.quantiser.steps(count).detach().numpy())
-    assert not family.tuned
-
-
-def test_tuned_classifiers_take_the_place_of_the_decoder(tmp_path: Path) -> None:
-    """With all that was tuned behind it."""
-    torch.manual_seed(0)
-    for name in ("run", "tuned"):
-        (tmp_path / name).mkdir()
-    network = SlimmableNetwork(EnsembleEncoder(), CHANNELS)
-    torch.save(network.state_dict(), tmp_path / "run" / "model.pt")
-    tuned = LatentClassifier(network.decoder, efficientnet_lite(0, IMAGENET_INDICES)).eval()
-    for parameter in tuned.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    torch.save(tuned.state_dict(), tmp_path / "tuned" / "model.pt")
-    family = ensemble(tmp_path / "run", tmp_path / "tuned")
-    assert family.tuned
-    for found, wanted in zip(family.classifier.parameters(), tuned.parameters(), strict=True):
-        torch.testing.assert_close(found, wanted)
 
 
 def test_runs_of_another_family_are_refused(tmp_path: Path) -> None:
     """In one line, which names the weights."""
     torch.save(SlimmableNetwork(SlimEncoder(), CHANNELS).state_dict(), tmp_path / "model.pt")
     with pytest.raises(ModelError, match=r"model\.pt: not the weights of this SlimmableNetwork: .* missing"):
-        ensemble(tmp_path, None)
+        ensemble(tmp_path)

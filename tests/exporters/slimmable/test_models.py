@@ -65,4 +65,4 @@ def _family(encoder: nn.Module) -> Family:
     network = SlimmableNetwork(encoder, CHANNELS)
     levels = network.quantiser.levels
     steps = torch.stack([network.quantiser.steps(count) for count in levels]).detach().numpy()
-    return Family("one", True, (encoder,), network.decoder, False, levels, steps)
+    return Family("one", True, (encoder,), network.decoder, levels, steps)
