@@ -1,7 +1,7 @@
 """An encoder's files: int8 is static, of convolutions alone.
 
-A norm of each picture by itself and squeeze-and-excitation stay in floating point: XNNPACK, on which both TFLite
-runtimes rest, refuses to run them in int8.
+Norms of each picture by itself stay in floating point, and in TFLite squeeze-and-excitation does too: XNNPACK, on which
+both runtimes rest, refuses to run it in int8.
 """
 
 from __future__ import annotations
