@@ -75,7 +75,7 @@ bench-slimmable: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/slimmable_encoders.py --bundle $(or $(BUNDLE),zoo/slimmable) --split zoo/lite0 \
 		--data $(PHOTOS) --out benchmarks/results/slimmable_encoders.json
 	$(DEV)/bin/python benchmarks/slimmable_traces.py --bundle $(or $(BUNDLE),zoo/slimmable) --data $(PHOTOS) \
-		--out benchmarks/results/slimmable_traces.json --picture docs/pictures/slimmable-trace.png
+		--out benchmarks/results/slimmable_traces.json --picture docs/pictures/slimmable-trace.png --seconds 8
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so

@@ -46,6 +46,7 @@ from bps_figures import (
     wrong_rows,
 )
 from result_files import RESULTS, read
+from slimmable_figures import slimmable_rows, slimmable_tables
 from split_figures import AHEAD_HEAD, CUT_HEAD, POINT_HEAD, ahead_rows, cut_rows, feature_rows, point_rows, split_rows
 
 from edge_runtime.models import Bundle
@@ -87,6 +88,7 @@ def documents() -> dict[Path, list[str]]:
                     *split_rows(),
                     *bps_rows(),
                     *amot_rows(),
+                    *slimmable_rows(),
                 ],
             ),
             table(PAY_HEAD, pay_rows()),
@@ -116,6 +118,9 @@ def documents() -> dict[Path, list[str]]:
             table(RECOVERY_HEAD, recovery_rows()),
             table(LIGHT_HEAD, light_rows()),
             table(LINKS_HEAD, link_rows()),
+        ],
+        ROOT / "docs" / "systems" / "slimmable.md": [
+            table(*one) for one in slimmable_tables(ROOT / "zoo" / "slimmable")
         ],
         ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows()), table(SAMPLING_HEAD, sampling_rows())],
         ROOT / "docs" / "performance.md": [table(*stage_table()), table(SHARE_HEAD, share_rows())],

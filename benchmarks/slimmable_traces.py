@@ -6,7 +6,7 @@ The others are the controller as published, fixed modes, and whole photos that t
 A real server answers real photos over the link shaper, whose rate follows a trace between 0.5 and 20 Mbit/s. What is
 raced by default is made up, and the same each time; ``--recorded`` adds files with columns ``seconds`` and ``mbit``.
 Every policy has each trace to itself, in an order that turns from cell to cell; all cells that are finished are written
-after each. It is 72 runs of 12 seconds: run nothing else meanwhile.
+after each. It is 66 runs of 12 seconds without ``--seconds``: run nothing else meanwhile.
 """
 
 from __future__ import annotations

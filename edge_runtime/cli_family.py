@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_runtime.transport.client import Client
 
 FAMILY_OPTIONS: Meant = (("slimmable",), ("family", "members", "bits", "estimate", "whole_bits"))
-ESTIMATES = ("ema", "sums")
+ESTIMATES = ("sums", "ema")
 
 
 def add_family_options(parser: argparse._ActionsContainer) -> None:
@@ -35,7 +35,7 @@ def add_slimmable_options(parser: argparse.ArgumentParser) -> None:
     add_family_options(group)
     group.add_argument("--members", type=int, help="so many encoders for every photo; with --bits, nothing is chosen")
     group.add_argument("--bits", type=float, help="of every value: 1 to 4 in halves")
-    group.add_argument("--estimate", choices=ESTIMATES, help=f"of the bandwidth ({ESTIMATES[0]}, as published)")
+    group.add_argument("--estimate", choices=ESTIMATES, help=f"of the bandwidth ({ESTIMATES[0]}; ema is the published one)")
 
 
 def family_of(options: argparse.Namespace, bundle: Bundle) -> Family:
@@ -71,7 +71,7 @@ def _controller_for(options: argparse.Namespace, family: Family) -> Callable[[Cl
     if options.members is not None or options.bits is not None:
         fixed = Fixed(_mode(options, family))
         return lambda _: fixed
-    estimate = LinkEstimate if options.estimate == "sums" else BandwidthAverage
+    estimate = BandwidthAverage if options.estimate == "ema" else LinkEstimate
     encode_s = family.encoders.warm_up()
 
     def controller(client: Client) -> ModeController:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edge_runtime.control.mode_choice import MESSAGE_BYTES, Conditions, choose
@@ -54,7 +55,10 @@ class ModeController:
 
     def choose(self, left_s: float, now: float) -> Mode:
         """The mode for a frame whose answer is needed in ``left_s`` seconds."""
-        return choose(self._modes, self.conditions(now), left_s).mode
+        conditions = self.conditions(now)
+        # A link that jumps may have jumped again: more accuracy is worth little beside an answer in time.
+        careful = conditions.bandwidth * math.exp(-self._link.view(now).deviation)
+        return choose(self._modes, conditions._replace(bandwidth=careful), left_s).mode
 
     def conditions(self, now: float) -> Conditions:
         """What is believed."""

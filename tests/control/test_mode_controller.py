@@ -60,7 +60,7 @@ def test_the_first_frame_goes_by_what_is_published_and_measured(modes: ModeTable
 def test_on_a_constant_link_the_best_mode_is_found(modes: ModeTable, link: str, bandwidth: float) -> None:
     """Within some frames the choice is that of who knows the link, and no answer is late."""
     world = World(modes, link)
-    asked = [world.frame(bandwidth) for _ in range(30)][20:]
+    asked = [world.frame(bandwidth) for _ in range(40)][30:]
     known = choose(modes.modes, Conditions(ENCODE_S, bandwidth, ROUND_TRIP_S, SERVER_S), PERIOD_S)
     accuracy = {one.mode: one.accuracy for one in modes.modes}
     assert all(in_time for _, in_time in asked)
@@ -77,6 +77,19 @@ def test_a_link_that_breaks_down_is_followed(modes: ModeTable, link: str) -> Non
     assert not asked[0][1]
     assert all(in_time for _, in_time in asked[14:])
     assert {mode.levels for mode, _ in asked[14:]} <= {2, 3}
+
+
+def test_after_a_jump_a_deviation_is_kept_back(modes: ModeTable) -> None:
+    """Sums know that the link varies: what is chosen then is smaller than what the mean alone would allow."""
+    world = World(modes, "sums")
+    for _ in range(10):
+        world.frame(1e6)
+    steady = world.controller.choose(0.06, world.now)
+    assert steady == choose(modes.modes, world.controller.conditions(world.now), 0.06).mode
+    world.frame(3e4)
+    world.frame(1e6)
+    mean = choose(modes.modes, world.controller.conditions(world.now), 0.1).mode
+    assert world.controller.choose(0.1, world.now).levels < mean.levels
 
 
 def test_a_slow_device_is_believed_what_it_takes(modes: ModeTable) -> None:
