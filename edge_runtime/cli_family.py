@@ -35,7 +35,7 @@ def add_slimmable_options(parser: argparse.ArgumentParser) -> None:
     add_family_options(group)
     group.add_argument("--members", type=int, help="so many encoders for every photo; with --bits, nothing is chosen")
     group.add_argument("--bits", type=float, help="of every value: 1 to 4 in halves")
-    group.add_argument("--estimate", choices=ESTIMATES, help=f"of the bandwidth ({ESTIMATES[0]}; ema is the published one)")
+    group.add_argument("--estimate", choices=ESTIMATES, help=f"of the bandwidth ({ESTIMATES[0]}, ema as published)")
 
 
 def family_of(options: argparse.Namespace, bundle: Bundle) -> Family:
