@@ -125,7 +125,7 @@ RIVAL_HEAD = (
     "JPEG",
     "WebP",
     "slimmable in width",
-    "FF, best of three cuts",
+    "FF, best of four cuts",
 )
 
 
