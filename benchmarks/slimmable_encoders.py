@@ -155,8 +155,10 @@ def _whole_run(split: Bundle, runtime: Runtime, precision: Precision, frame: Fra
     """A run of the whole network, normalising included."""
     try:
         whole = WholeModel(split, _whole(split).name, runtime=runtime, precision=precision)
-    except ModelError:  # in floating point, a repository has such a network only once
-        model = _exported(split, runtime, precision)
+    except ModelError:
+        if runtime != "litert":  # for which alone the repository does not carry the network in floating point
+            raise
+        model = _exported(split, precision)
         image, mean, std = _image(split), *(np.array(one, np.float32) for one in (lite.MEAN, lite.STD))
 
         def run() -> Any:
@@ -167,13 +169,13 @@ def _whole_run(split: Bundle, runtime: Runtime, precision: Precision, frame: Fra
     return lambda: whole.logits([frame])
 
 
-def _exported(split: Bundle, runtime: Runtime, precision: Precision) -> Model:
-    """EfficientNet-Lite0 with as many classes, written for the runtime."""
+def _exported(split: Bundle, precision: Precision) -> Model:
+    """EfficientNet-Lite0 with as many classes, written for LiteRT."""
     reading = read_as("cnn-whole", lite.efficientnet_lite(0, range(len(split.classes))))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "whole"
         written = Exporter(reading, {"image": _image(split)}, Path(folder)).write(FileEntry("tflite", precision), path)
-        return load_model(path.read_bytes(), written, runtime)
+        return load_model(path.read_bytes(), written, "litert")
 
 
 def _whole(bundle: Bundle) -> ModelSpec:

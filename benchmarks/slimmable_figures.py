@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from edge_runtime.control.modes import ModeFigures
 
 GRID = (
-    "`edge-runtime evaluate --system slimmable --bundle zoo/slimmable --data PHOTOS --grid --rivals --split zoo/lite0 "
-    "--json`"
+    "`edge-runtime evaluate --system slimmable --bundle zoo/slimmable --data PHOTOS --limit 1000 --grid --rivals "
+    "--split zoo/lite0 --json`"
 )
 COST = "`python benchmarks/slimmable_encoders.py --bundle zoo/slimmable --split zoo/lite0 --data PHOTOS --out JSON`"
 RACE = "`make bench-slimmable PHOTOS=P`"

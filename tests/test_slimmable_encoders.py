@@ -60,7 +60,7 @@ def test_every_family_runs_beside_the_whole_network(
 @pytest.mark.long
 def test_a_network_that_no_bundle_has_for_a_runtime_is_exported(encoders: ModuleType, zoo_cuts: Bundle) -> None:
     """As a TFLite file with as many classes."""
-    exported = encoders._exported(zoo_cuts, "litert", "fp16")
+    exported = encoders._exported(zoo_cuts, "fp16")
     image = np.random.default_rng(0).normal(0, 1, (1, 3, 224, 224)).astype(np.float32)
     stored = open_model(zoo_cuts, zoo_cuts.model("server"), "onnxruntime", "fp16")
     assert exported.run({"image": image})["logits"].shape == stored.run({"image": image})["logits"].shape

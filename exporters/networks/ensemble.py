@@ -3,7 +3,7 @@
 After Assine, Santos Filho, Valle and Levorato (arXiv 2306.12691): a stem, then fused inverted bottlenecks with instance
 norm and squeeze-and-excitation; member i counts 2^-i at first, here learned from there. What is ours: the picture is
 divided by eight where theirs is by four, ReLU for swish, and batch norm, which costs nothing once it is folded, where a
-projection ends. On a CPU their shape costs more than a quarter of EfficientNet-Lite0 for one member.
+projection ends: four members shall cost no more than a quarter of EfficientNet-Lite0.
 """
 
 # mypy: disable-error-code="no-any-return"
