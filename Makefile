@@ -2,6 +2,8 @@
 PYTHON ?= python3
 DEV := .venv
 DEMO := .venv-demo
+# Each vector source is empty but on its own architecture.
+KERNELS := $(wildcard csrc/*.c csrc/x86/*.c csrc/arm/*.c)
 PHOTOS ?=
 BUNDLE ?=
 
@@ -31,7 +33,7 @@ fuzz: build/fuzz_kernels build/fuzz_features build/fuzz_latents
 fuzz-features: build/fuzz_features
 	build/fuzz_features 2 125000
 
-build/fuzz_%: csrc/fuzz/fuzz_%.c $(wildcard csrc/*.c csrc/x86/*.c csrc/*.h csrc/*/*.h)
+build/fuzz_%: csrc/fuzz/fuzz_%.c $(KERNELS) $(wildcard csrc/*.h csrc/*/*.h)
 	mkdir -p build
 	$(CC) -std=c11 -O1 -g -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -fsanitize=address,undefined \
 		-fno-sanitize-recover=all -Icsrc $(filter %.c,$^) -o $@
@@ -48,7 +50,7 @@ bench-features: $(DEV)/installed
 # The feature coder's stages one by one, with the flags of the extension; needs no Python.
 bench-stages:
 	mkdir -p build
-	$(CC) -std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Wno-psabi -Icsrc csrc/*.c csrc/x86/*.c \
+	$(CC) -std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Wno-psabi -Icsrc $(KERNELS) \
 		csrc/bench/*.c -lm -o build/bench_features
 	build/bench_features > build/stages.json
 	mv build/stages.json benchmarks/results/stages.json

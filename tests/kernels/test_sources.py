@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
 def build(compiler: str, flags: list[str], folder: Path) -> dict[str, Path]:
     """The fuzz drivers by name, each with every kernel, which are compiled once."""
     command = [compiler, *FLAGS, *flags]
-    sources = [*sorted(CSRC.glob("*.c")), *sorted(CSRC.glob("x86/*.c"))]
+    sources = [source for pattern in ("*.c", "x86/*.c", "arm/*.c") for source in sorted(CSRC.glob(pattern))]
     subprocess.run([*command, "-c", *sources], check=True, cwd=folder)
     objects = sorted(folder.glob("*.o"))
     for driver in ROUNDS:
