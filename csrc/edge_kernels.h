@@ -136,6 +136,19 @@ int32_t edge_dispatch_use(const char *isa);
 /* Name of the chosen set. */
 const char *edge_dispatch_name(void);
 
+/* limits.c: what a core can do at most, to hold measured kernels against. Both sums use the vectors of the chosen set and
+ * return how many operations one call makes, or 0, having done nothing, where nobody wrote the loop. */
+enum { EDGE_CHAIN_CYCLES = 16384 };
+/* EDGE_CHAIN_CYCLES additions that each wait for the last one: a cycle each. */
+void edge_limit_chain(void);
+/* Products of 16-bit integers, summed in 32 bits. */
+size_t edge_limit_products(void);
+/* Products of floats, summed: fused where the set has that. */
+size_t edge_limit_floats(void);
+/* Memory: to[i] = from[i], and out[i] = a[i] + scale * b[i]; no overlap. */
+void edge_limit_copy(const float *from, float *to, size_t count);
+void edge_limit_triad(const float *a, const float *b, float scale, float *out, size_t count);
+
 /* image.c: one pass of a resize. Output element i is the sum over t < bounds[2i+1] of source element
  * bounds[2i] + t times weights[i * taps + t], in units of 2^-22, rounded and clipped to 0..255. EDGE_BAD_SIZE if
  * bounds leave the source. image [height][width][3]. */
