@@ -32,7 +32,7 @@ from edge_runtime.codecs.latents import LatentCodec
 from edge_runtime.errors import ModelError
 from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Frame
-from edge_runtime.models import Bundle, load_model, open_model
+from edge_runtime.models import Bundle, Execution, load_model, open_model
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.edge import PrefixModel, WholeModel
 from edge_runtime.systems.encoders import Encoders
@@ -64,7 +64,7 @@ def costs(bundle: Bundle, split: Bundle, frame: Frame, rounds: int) -> list[dict
     """Every family beside the whole network, in each runtime and precision that both have a file for."""
     found = []
     for (runtime, precision), spec in product(WHOLE, bundle.manifest.latents):
-        encoders = Encoders(bundle, spec, runtime=runtime, precision=precision)
+        encoders = Encoders(bundle, spec, Execution(runtime, precision))
         rivals = [Rival("whole network", _whole_run(split, runtime, precision, frame))]
         rivals += [
             Rival(f"{spec.name} {number}", partial(encoders.latent, frame, number))
@@ -80,7 +80,7 @@ def cut_costs(split: Bundle, frame: Frame, rounds: int) -> dict[str, Any]:
     whole = WholeModel(split, _whole(split).name)
     rivals = [Rival("whole network", lambda: whole.logits([frame]))]
     for cut in split.manifest.splits:
-        prefix = PrefixModel(split, cut.prefix, runtime=whole.runtime, precision=whole.precision)
+        prefix = PrefixModel(split, cut.prefix, Execution(whole.runtime, whole.precision))
         rivals.append(Rival(f"cut {cut.cut}", lambda prefix=prefix: prefix.features([frame])))
     return race(rivals, rounds)
 
@@ -154,7 +154,7 @@ def load_everything(bundle: Bundle, family: str) -> float:
 def _whole_run(split: Bundle, runtime: Runtime, precision: Precision, frame: Frame) -> Callable[[], Any]:
     """A run of the whole network, normalising included."""
     try:
-        whole = WholeModel(split, _whole(split).name, runtime=runtime, precision=precision)
+        whole = WholeModel(split, _whole(split).name, Execution(runtime, precision))
     except ModelError:
         if runtime != "litert":  # for which alone the repository does not carry the network in floating point
             raise

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli_options import deadline_s, tls
+from edge_runtime.cli_options import deadline_s, execution, tls
 from edge_runtime.cli_schedule import add_tables_options, load_tables, most_loss
 from edge_runtime.errors import ArgumentError
 from edge_runtime.models import Bundle
@@ -115,9 +115,7 @@ def _run(options: argparse.Namespace, scenario: Scenario, policies: Sequence[Pol
     bundle = Bundle.load(options.bundle)
     photos = labelled_photos(options.data, bundle.manifest, every=options.every, limit=options.limit)
     shots = Shots(photos, bundle.frame)
-    device = Device(
-        bundle, tables.network, runtime=options.runtime, precision=options.precision, threads=options.threads
-    )
+    device = Device(bundle, tables.network, execution(options))
     there = nullcontext(options.server) if options.server else serving(bundle.folder)
     runs = []
     with there as address:

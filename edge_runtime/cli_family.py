@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from edge_runtime.cli_options import Meant
+from edge_runtime.cli_options import Meant, execution
 from edge_runtime.errors import ArgumentError
 from edge_runtime.messages import Mode
 
@@ -43,7 +43,7 @@ def family_of(options: argparse.Namespace, bundle: Bundle) -> Family:
     from edge_runtime.evaluation.slimmable import Family
 
     spec = bundle.latent(options.family)
-    return Family.open(bundle, spec, runtime=options.runtime, precision=options.precision, threads=options.threads)
+    return Family.open(bundle, spec, execution(options))
 
 
 def modes_of(options: argparse.Namespace, family: Family) -> Sequence[ModeFigures]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from edge_runtime.errors import ArgumentError, BundleError
-from edge_runtime.models import Bundle
+from edge_runtime.models import Bundle, Execution
 from edge_runtime.models.bundle import GateSpec
+from edge_runtime.models.execution import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ Meant = tuple[tuple[str, ...], tuple[str, ...]]
 MEANT_FOR: tuple[Meant, ...] = (
     (("attention",), ("eta", "delta", "uncertainty", "rule", "score", "patch_codec", "edge_model", "server_model")),
     (("attention", "split"), ("quality",)),
-    (("attention", "split", "bps", "slimmable"), ("runtime", "precision", "threads")),
+    (("attention", "split", "bps", "slimmable"), ("runtime", "precision", "threads", "provider")),
 )
 ONE_THREAD = 1
 DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
@@ -72,7 +73,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     where.add_argument("--runtime", choices=("onnxruntime", "litert", "tflite-runtime"), help="of the edge model")
     where.add_argument("--precision", choices=("fp32", "fp16", "int8"), help="of the edge model")
     where.add_argument("--threads", type=int, default=ONE_THREAD, help="of the edge model")
+    where.add_argument(
+        "--provider", choices=get_args(Provider), help="of onnxruntime (default: cpu, also where it is missing)"
+    )
     return where
+
+
+def execution(options: argparse.Namespace) -> Execution:
+    """How the device runs its models."""
+    return Execution(options.runtime, options.precision, options.threads, options.provider or "cpu")
 
 
 def add_link_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -121,9 +130,7 @@ def load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
     edge = EdgeModel(
         bundle,
         options.edge_model,
-        runtime=options.runtime,
-        precision=options.precision,
-        threads=options.threads,
+        execution(options),
     )
     return bundle, edge, gate
 

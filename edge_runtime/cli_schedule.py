@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli_options import add_link_options, add_model_options, command, measured_link
+from edge_runtime.cli_options import add_link_options, add_model_options, command, execution, measured_link
 from edge_runtime.errors import ArgumentError
 from edge_runtime.models import Bundle
 
@@ -87,9 +87,7 @@ def _profile(options: argparse.Namespace) -> None:
 
     bundle = Bundle.load(options.bundle)
     photos = labelled_photos(options.data, bundle.manifest, every=options.every, limit=options.limit)
-    device = Device(
-        bundle, options.network, runtime=options.runtime, precision=options.precision, threads=options.threads
-    )
+    device = Device(bundle, options.network, execution(options))
     out = options.out or options.bundle / TABLES
     known = tables.load(out) if options.retime else None
     with measured_link(options, bundle) as link:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.cli_family import family_of, slimmable_for
-from edge_runtime.cli_options import deadline_s, measured_link, refuse
+from edge_runtime.cli_options import deadline_s, execution, measured_link, refuse
 from edge_runtime.errors import ArgumentError
 from edge_runtime.models import Bundle
 
@@ -149,8 +149,7 @@ def _levels(options: argparse.Namespace, family: Family) -> list[int]:
 def _other_families(options: argparse.Namespace, bundle: Bundle, family: Family) -> list[Family]:
     from edge_runtime.evaluation.slimmable import Family
 
-    how = {name: getattr(options, name) for name in ("runtime", "precision", "threads")}
-    return [Family.open(bundle, spec, **how) for spec in bundle.manifest.latents if spec != family.spec]
+    return [Family.open(bundle, spec, execution(options)) for spec in bundle.manifest.latents if spec != family.spec]
 
 
 def _rivals(options: argparse.Namespace, bundle: Bundle, photos: Sequence[Photo], link: MeasuredLink) -> list[Rival]:

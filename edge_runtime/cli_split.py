@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from edge_runtime.cli_options import deadline_s, measured_link
+from edge_runtime.cli_options import deadline_s, execution, measured_link
 from edge_runtime.errors import ArgumentError
 from edge_runtime.models import Bundle
 
@@ -70,10 +70,7 @@ def _cuts(options: argparse.Namespace, bundle: Bundle) -> list[Cut]:
     from edge_runtime.evaluation.split import Cut
 
     specs = [bundle.split(cut) for cut in options.cut] or list(bundle.manifest.splits) or [bundle.split()]
-    return [
-        Cut.open(bundle, spec, runtime=options.runtime, precision=options.precision, threads=options.threads)
-        for spec in specs
-    ]
+    return [Cut.open(bundle, spec, execution(options)) for spec in specs]
 
 
 def _draw(options: argparse.Namespace, outcomes: Sequence[Outcome]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_runtime.errors import BundleError
-from edge_runtime.models import installed_runtimes, open_model
+from edge_runtime.models import Execution, installed_runtimes, open_model
 from edge_runtime.models.bundle import Bundle, ModelSpec, Precision
 from exporters.bundle_folder import SIDES
 from exporters.bundle_spec import read_spec
@@ -85,5 +85,5 @@ def _most_precise(bundle: Bundle, model: ModelSpec, samples: list[Sample]) -> li
     if not usable:
         raise BundleError(f"{bundle.folder}: no installed runtime takes {model.name}; install one that it claims")
     best: Precision = min(usable, key=lambda precision: TOLERANCE[precision])
-    reference = open_model(bundle, model, precision=best)
+    reference = open_model(bundle, model, Execution(precision=best))
     return [reference.run(sample) for sample in samples]

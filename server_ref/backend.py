@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edge_runtime.errors import ArgumentError
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from edge_runtime.transport import Description
 from server_ref.line import Line
 from server_ref.predictors import SERVED, open_predictor
@@ -58,7 +59,7 @@ class Backend:
         cls,
         bundle: Bundle,
         model: str = "",
-        threads: int = 1,
+        execution: Execution = DEFAULT_EXECUTION,
         max_batch: int = MAX_BATCH,
         sessions: Sessions | None = None,
     ) -> Backend:
@@ -71,7 +72,7 @@ class Backend:
         served = [spec for spec in bundle.models("server") if spec.kind in SERVED]
         specs = [bundle.model("server", model)] if model else served
         return cls(
-            {spec.name: open_predictor(bundle, spec, sessions, threads) for spec in specs},
+            {spec.name: open_predictor(bundle, spec, sessions, execution) for spec in specs},
             default_model=bundle.model("server", model).name,
             bundle_hash=bundle.hash,
             classes=bundle.classes,

@@ -8,10 +8,11 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from edge_runtime.errors import ArgumentError, EdgeRuntimeError
-from edge_runtime.models import Bundle
+from edge_runtime.models import Bundle, Execution
+from edge_runtime.models.execution import Provider
 from edge_runtime.transport import ServerTls
 from server_ref.backend import MAX_BATCH, Backend
 from server_ref.server import Server
@@ -44,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=50151, help="0 picks a free one (default: %(default)s)")
     serve.add_argument("--model", default="", metavar="NAME", help="serve this model alone (default: all, loaded)")
     serve.add_argument("--threads", type=int, default=1, help="threads of one model (default: %(default)s)")
+    serve.add_argument(
+        "--provider",
+        choices=get_args(Provider),
+        default="cpu",
+        help="of onnxruntime (default: %(default)s, also where it is missing)",
+    )
     serve.add_argument("--max-batch", type=int, default=MAX_BATCH, help="frames in one run (default: %(default)s)")
     serve.add_argument("--workers", type=int, default=16, help="requests taken at a time (default: %(default)s)")
     serve.add_argument(
@@ -77,7 +84,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     bundle = Bundle.load(arguments.bundle)
     sessions = Sessions(arguments.session_mb << 20, arguments.session_s)
-    backend = Backend.open(bundle, arguments.model, arguments.threads, arguments.max_batch, sessions)
+    execution = Execution(threads=arguments.threads, provider=arguments.provider)
+    backend = Backend.open(bundle, arguments.model, execution, arguments.max_batch, sessions)
     server = Server(backend, arguments.host, arguments.port, tls=tls, workers=arguments.workers)
     models = list(backend.description.models)
     _say(arguments.json, "ready", f"serving {', '.join(models)}", address=server.address, models=models)

@@ -12,6 +12,7 @@ from edge_runtime.codecs.features import FeatureCodec
 from edge_runtime.codecs.latents import LatentCodec
 from edge_runtime.errors import BundleError
 from edge_runtime.models import open_model
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from server_ref.handlers import HANDLERS
 from server_ref.normaliser import Normaliser
 from server_ref.picture import paste
@@ -157,14 +158,16 @@ class LatentPredictor(_MapPredictor):
         super().__init__(model, spec, codec, codec.packed_bytes(codec.levels[-1]))
 
 
-def open_predictor(bundle: Bundle, spec: ModelSpec, sessions: Sessions, threads: int = 1) -> Predictor:
+def open_predictor(
+    bundle: Bundle, spec: ModelSpec, sessions: Sessions, execution: Execution = DEFAULT_EXECUTION
+) -> Predictor:
     """Load a server model; raises BundleError for a kind that cannot serve, and ModelError.
 
     ``sessions`` are for a model that asks again.
     """
     if spec.kind == "vit-states":
-        return RoundsPredictor(bundle, spec, sessions, threads)
-    model = open_model(bundle, spec, threads=threads)
+        return RoundsPredictor(bundle, spec, sessions, execution)
+    model = open_model(bundle, spec, execution)
     if spec.kind == "vit-tokens":
         return VitPredictor(model, spec, bundle.frame)
     if spec.kind == "cnn-filled":

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_runtime.errors import BundleError
 from edge_runtime.models import open_model
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from server_ref.normaliser import Normaliser
 from server_ref.picture import paste
 
@@ -40,11 +41,11 @@ class RoundModels:
     Raises BundleError when they are not normalised alike, and ModelError. Not to be shared between threads.
     """
 
-    def __init__(self, bundle: Bundle, rounds: RoundsSpec, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, rounds: RoundsSpec, execution: Execution = DEFAULT_EXECUTION) -> None:
         specs = [bundle.model("server", name) for name in (rounds.classifier, rounds.recovery, rounds.update)]
         if len({(one.mean, one.std) for one in specs}) > 1:
             raise BundleError(f"{', '.join(one.name for one in specs)}: differ in mean or std, export them with one")
-        self._classifier, self._recovery, self._update = (open_model(bundle, one, threads=threads) for one in specs)
+        self._classifier, self._recovery, self._update = (open_model(bundle, one, execution) for one in specs)
         self._normalise = Normaliser(specs[0])
         # No pixel lies beyond them.
         self._black, self._white = self._normalise(np.array([[[[0] * 3]], [[[255] * 3]]], np.uint8))

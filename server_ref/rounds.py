@@ -15,6 +15,7 @@ from edge_runtime.codecs import requested
 from edge_runtime.control.rounds import RoundTables
 from edge_runtime.errors import BundleError, PayloadError
 from edge_runtime.messages import Ask
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from server_ref.asking import wanted_patches
 from server_ref.handlers import HANDLERS
 from server_ref.least_time import LeastTime
@@ -64,11 +65,13 @@ class RoundsPredictor:
     kinds: tuple[PayloadKind, ...] = ("image", "patches", "samples", "requested")
     batches = False
 
-    def __init__(self, bundle: Bundle, spec: ModelSpec, sessions: Sessions, threads: int = 1) -> None:
+    def __init__(
+        self, bundle: Bundle, spec: ModelSpec, sessions: Sessions, execution: Execution = DEFAULT_EXECUTION
+    ) -> None:
         rounds = bundle.manifest.rounds
         if rounds is None or rounds.classifier != spec.name:
             raise BundleError(f"{spec.name}: the bundle's rounds do not name it as their classifier")
-        self._models = RoundModels(bundle, rounds, threads)
+        self._models = RoundModels(bundle, rounds, execution)
         self._tables = RoundTables.load(bundle.read(rounds.tables)) if rounds.tables else None
         self._uncertainty_weight = rounds.uncertainty_weight
         self._frame = bundle.frame

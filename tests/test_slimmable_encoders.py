@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_runtime.messages import Frame
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, Execution, open_model
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -62,7 +62,7 @@ def test_a_network_that_no_bundle_has_for_a_runtime_is_exported(encoders: Module
     """As a TFLite file with as many classes."""
     exported = encoders._exported(zoo_cuts, "fp16")
     image = np.random.default_rng(0).normal(0, 1, (1, 3, 224, 224)).astype(np.float32)
-    stored = open_model(zoo_cuts, zoo_cuts.model("server"), "onnxruntime", "fp16")
+    stored = open_model(zoo_cuts, zoo_cuts.model("server"), Execution("onnxruntime", "fp16"))
     assert exported.run({"image": image})["logits"].shape == stored.run({"image": image})["logits"].shape
 
 

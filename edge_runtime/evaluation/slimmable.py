@@ -17,6 +17,7 @@ from edge_runtime.evaluation.latency import latencies
 from edge_runtime.evaluation.link import following
 from edge_runtime.evaluation.points import wilson
 from edge_runtime.messages import Frame
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
 from edge_runtime.systems.encoders import Encoders
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer
     from edge_runtime.models import Bundle
-    from edge_runtime.models.bundle import LatentSpec, Precision, Runtime
+    from edge_runtime.models.bundle import LatentSpec
     from edge_runtime.systems.slimmable import Slimmable
 
 # Decoded photos are kept, and shown again when they have all been: decoding is not what a trace is about.
@@ -53,13 +54,10 @@ class Family:
         cls,
         bundle: Bundle,
         spec: LatentSpec,
-        *,
-        runtime: Runtime | None = None,
-        precision: Precision | None = None,
-        threads: int = 1,
+        execution: Execution = DEFAULT_EXECUTION,
     ) -> Family:
         """Load the encoders and both tables; raises BundleError, also for a mode that they cannot make, ModelError."""
-        encoders = Encoders(bundle, spec, runtime=runtime, precision=precision, threads=threads)
+        encoders = Encoders(bundle, spec, execution)
         codec = LatentCodec.load(bundle.read(spec.tables))
         table = ModeTable.load(bundle.read(spec.modes))
         for number, levels in (one.mode for one in table.modes):

@@ -15,6 +15,7 @@ from edge_runtime.evaluation.evaluate import RIVAL_QUALITIES
 from edge_runtime.evaluation.latency import Latencies, by_side, percentiles
 from edge_runtime.evaluation.points import wilson
 from edge_runtime.messages import Frame
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
 from edge_runtime.systems.edge import PrefixModel
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer
     from edge_runtime.models import Bundle
-    from edge_runtime.models.bundle import FrameSpec, Precision, Runtime, SplitSpec
+    from edge_runtime.models.bundle import FrameSpec, SplitSpec
     from edge_runtime.systems import System
     from edge_runtime.systems.split import LinkState
 
@@ -47,13 +48,10 @@ class Cut:
         cls,
         bundle: Bundle,
         spec: SplitSpec,
-        *,
-        runtime: Runtime | None = None,
-        precision: Precision | None = None,
-        threads: int = 1,
+        execution: Execution = DEFAULT_EXECUTION,
     ) -> Cut:
         """Load the prefix and the codec's tables; raises BundleError or ModelError."""
-        prefix = PrefixModel(bundle, spec.prefix, runtime=runtime, precision=precision, threads=threads)
+        prefix = PrefixModel(bundle, spec.prefix, execution)
         return cls(spec, prefix, FeatureCodec.load(bundle.read(spec.tables)))
 
 

@@ -6,7 +6,8 @@ import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_runtime.errors import ModelError
-from edge_runtime.models.bundle import Bundle, ModelFile, ModelSpec, Precision, Runtime
+from edge_runtime.models.bundle import Bundle, ModelFile, ModelSpec, Runtime
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution, Provider
 from edge_runtime.models.onnx import OnnxModel
 from edge_runtime.models.tflite import MODULES, TfliteModel
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Bundle", "Model", "ModelFile", "ModelSpec", "installed_runtimes", "load_model", "open_model"]
+__all__ = ["Bundle", "Execution", "Model", "ModelFile", "ModelSpec", "installed_runtimes", "load_model", "open_model"]
 
 
 class Model(Protocol):
@@ -44,22 +45,17 @@ def installed_runtimes() -> tuple[Runtime, ...]:
     return tuple(runtime for runtime, module in modules.items() if importlib.util.find_spec(module))
 
 
-def open_model(
-    bundle: Bundle,
-    spec: ModelSpec,
-    runtime: Runtime | None = None,
-    precision: Precision | None = None,
-    threads: int = 1,
-) -> Model:
+def open_model(bundle: Bundle, spec: ModelSpec, execution: Execution = DEFAULT_EXECUTION) -> Model:
     """Load the first of ``spec``'s files that an installed runtime (or the named one) takes.
 
     Raises ``ModelError`` when no file fits, saying what would.
     """
-    wanted = (runtime,) if runtime else installed_runtimes()
+    wanted = _runtimes(execution)
+    precision = execution.precision
     for file in spec.files:
         for candidate in wanted:
             if candidate in file.runtimes and precision in (None, file.precision):
-                return load_model(bundle.source(file), file, candidate, threads)
+                return load_model(bundle.source(file), file, candidate, execution.threads, execution.provider)
     offered = ", ".join(f"{file.precision} for {'/'.join(file.runtimes)}" for file in spec.files)
     raise ModelError(
         f"{spec.name}: no file for runtime {'/'.join(wanted) or 'none installed'}, precision {precision or 'any'}; "
@@ -67,11 +63,24 @@ def open_model(
     )
 
 
-def load_model(source: bytes | Path, file: ModelFile, runtime: Runtime, threads: int = 1) -> Model:
+def _runtimes(execution: Execution) -> tuple[Runtime, ...]:
+    """Those that may run it; raises ModelError for one that has no such provider."""
+    if execution.provider == "cpu":
+        return (execution.runtime,) if execution.runtime else installed_runtimes()
+    if execution.runtime not in (None, "onnxruntime"):
+        raise ModelError(
+            f"provider {execution.provider}: {execution.runtime} runs on the CPU only; use the runtime onnxruntime"
+        )
+    return ("onnxruntime",)
+
+
+def load_model(
+    source: bytes | Path, file: ModelFile, runtime: Runtime, threads: int = 1, provider: Provider = "cpu"
+) -> Model:
     """Load a model file, its bytes or (as one with weights beside it must be) its path, into one runtime."""
     try:
         if runtime == "onnxruntime":
-            return OnnxModel(source, file, threads)
+            return OnnxModel(source, file, threads, provider)
         return TfliteModel(source, file, threads, runtime)
     except ImportError as error:
         raise ModelError(f"{runtime} is not installed ({error}); `pip install edge-runtime[{runtime}]`") from error

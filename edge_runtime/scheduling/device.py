@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.codecs.features import FeatureCodec, HalfEncoder, UniformEncoder
 from edge_runtime.errors import BundleError
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from edge_runtime.systems.edge import PrefixModel, WholeModel
 from edge_runtime.systems.local import Local
 from edge_runtime.systems.remote import Remote
@@ -13,7 +14,6 @@ from edge_runtime.systems.split import Split
 
 if TYPE_CHECKING:
     from edge_runtime.models import Bundle
-    from edge_runtime.models.bundle import Precision, Runtime
     from edge_runtime.scheduling.tables import LevelCodec
     from edge_runtime.systems import BatchSystem
     from edge_runtime.systems.split import FeatureEncoder
@@ -26,22 +26,16 @@ class Device:
         self,
         bundle: Bundle,
         network: str = "",
-        *,
-        runtime: Runtime | None = None,
-        precision: Precision | None = None,
-        threads: int = 1,
+        execution: Execution = DEFAULT_EXECUTION,
     ) -> None:
         self.network = network or bundle.split().network
-        self.threads = threads
+        self.threads = execution.threads
         self.cuts = {cut.cut: cut for cut in bundle.manifest.splits if cut.network == self.network}
         if not self.cuts:
             known = ", ".join(dict.fromkeys(cut.network for cut in bundle.manifest.splits))
             raise BundleError(f"{bundle.folder}: no network {self.network!r} is cut in it; it has {known}")
-        self.whole = WholeModel(bundle, self.network, runtime=runtime, precision=precision, threads=threads)
-        self.prefixes = {
-            name: PrefixModel(bundle, cut.prefix, runtime=runtime, precision=precision, threads=threads)
-            for name, cut in self.cuts.items()
-        }
+        self.whole = WholeModel(bundle, self.network, execution)
+        self.prefixes = {name: PrefixModel(bundle, cut.prefix, execution) for name, cut in self.cuts.items()}
         self._codecs = {name: FeatureCodec.load(bundle.read(cut.tables)) for name, cut in self.cuts.items()}
         self._local = Local(self.whole)
         self._sending: dict[tuple[str, LevelCodec, int], BatchSystem] = {}

@@ -9,6 +9,7 @@ import numpy as np
 from edge_runtime import kernels
 from edge_runtime.errors import ArgumentError, BundleError
 from edge_runtime.models import Bundle, open_model
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.messages import Frame
     from edge_runtime.models import ModelSpec
-    from edge_runtime.models.bundle import Kind, Precision, Runtime
+    from edge_runtime.models.bundle import Kind, Precision
 
 
 class Seen(NamedTuple):
@@ -44,10 +45,7 @@ class _FrameModel:
         self,
         bundle: Bundle,
         name: str = "",
-        *,
-        runtime: Runtime | None = None,
-        precision: Precision | None = None,
-        threads: int = 1,
+        execution: Execution = DEFAULT_EXECUTION,
     ) -> None:
         self.spec: ModelSpec = bundle.model("edge", name)
         if self.spec.kind != self.kind:
@@ -56,7 +54,7 @@ class _FrameModel:
                 f"{bundle.folder}: {self.spec.name} is {self.spec.kind}, not {self.kind}; of these it has {known}"
             )
         self.frame = bundle.frame
-        self._model = open_model(bundle, self.spec, runtime, precision, threads)
+        self._model = open_model(bundle, self.spec, execution)
         self._mean = np.array(self.spec.mean, np.float32)
         self._std = np.array(self.spec.std, np.float32)
         self._images = np.empty((1, 3, bundle.frame.size, bundle.frame.size), np.float32)

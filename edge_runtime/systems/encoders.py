@@ -12,12 +12,13 @@ from edge_runtime import kernels
 from edge_runtime.errors import ArgumentError, BundleError
 from edge_runtime.messages import Frame
 from edge_runtime.models import open_model
+from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.models import Bundle
-    from edge_runtime.models.bundle import LatentSpec, Precision, Runtime
+    from edge_runtime.models.bundle import LatentSpec
 
 WARM_UP_RUNS = 5
 
@@ -33,17 +34,14 @@ class Encoders:
         self,
         bundle: Bundle,
         spec: LatentSpec,
-        *,
-        runtime: Runtime | None = None,
-        precision: Precision | None = None,
-        threads: int = 1,
+        execution: Execution = DEFAULT_EXECUTION,
     ) -> None:
         models = [bundle.model("edge", name) for name in spec.encoders]
         if len({(model.mean, model.std) for model in models}) > 1:
             raise BundleError(f"{bundle.folder}: the encoders of {spec.name} differ in mean and std; give all the same")
         self.frame = bundle.frame
         self._sums = spec.sums
-        self._models = [open_model(bundle, model, runtime, precision, threads) for model in models]
+        self._models = [open_model(bundle, model, execution) for model in models]
         self._mean = np.array(models[0].mean, np.float32)
         self._std = np.array(models[0].std, np.float32)
         self._image = np.empty((1, 3, bundle.frame.size, bundle.frame.size), np.float32)

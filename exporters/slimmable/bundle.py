@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edge_runtime.codecs.latents import LatentCodec
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, Execution, open_model
 from edge_runtime.models.bundle import FORMAT, FrameSpec, LatentSpec, Manifest, manifest_hash
 from edge_runtime.photos import open_frame
 from exporters.bundle import ourselves
@@ -102,7 +102,8 @@ class _Calibration:
     def latent(self, family: Family) -> tuple[LatentSpec, ModeTable]:
         """Write a family's tables and modes, and describe it."""
         names = tuple(f"{family.name}.{number}" for number in range(1, len(family.encoders) + 1))
-        models = [open_model(self._bundle, self._bundle.model("edge", name), "onnxruntime") for name in names]
+        specs = [self._bundle.model("edge", name) for name in names]
+        models = [open_model(self._bundle, spec, Execution("onnxruntime")) for spec in specs]
         encoders = LatentEncoders(models, family.latents, MEAN, STD)
         tables = latent_tables(encoders, self._training, family.levels, family.steps)
         decoder, network = (

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from edge_runtime.errors import BundleError, ModelError
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, Execution, open_model
 from exporters.bundle import build_bundle
 from exporters.validate_bundle import validate_bundle
 from exporters.validate_samples import samples_of, synthetic_photos
@@ -25,7 +25,7 @@ def test_every_model_opens_and_answers(tiny_bundle: Bundle) -> None:
         (sample,) = samples_of(model.kind, synthetic_photos(32, 1), model.mean, model.std, 16)
         for file in model.files:
             for runtime in file.runtimes:
-                answer = open_model(tiny_bundle, model, runtime, file.precision).run(sample)
+                answer = open_model(tiny_bundle, model, Execution(runtime, file.precision)).run(sample)
                 assert answer["logits"].shape == (1, 3)
 
 

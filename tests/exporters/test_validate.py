@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, Execution, open_model
 from exporters.validate import check_runtime
 from exporters.validate_samples import Sample, samples_of, synthetic_photos
 
@@ -21,7 +21,7 @@ def test_difference_is_the_largest_anywhere(tiny_bundle: Bundle, samples: list[S
     """One wrong number in one sample decides."""
     spec = tiny_bundle.model("edge")
     file = spec.files[0]
-    model = open_model(tiny_bundle, spec, "onnxruntime")
+    model = open_model(tiny_bundle, spec, Execution("onnxruntime"))
     wanted = [model.run(sample) for sample in samples]
     wanted[1]["attention"][0, 1, 3] += 0.5
     check = check_runtime(tiny_bundle.read(file), file, "onnxruntime", samples, wanted)
@@ -34,7 +34,7 @@ def test_difference_is_the_largest_anywhere(tiny_bundle: Bundle, samples: list[S
 def test_nan_does_not_pass(tiny_bundle: Bundle, samples: list[Sample]) -> None:
     """A comparison with NaN is no agreement."""
     spec = tiny_bundle.model("edge")
-    model = open_model(tiny_bundle, spec, "onnxruntime")
+    model = open_model(tiny_bundle, spec, Execution("onnxruntime"))
     wanted = [model.run(sample) for sample in samples]
     samples[0]["image"][:] = np.nan
     check = check_runtime(tiny_bundle.read(spec.files[0]), spec.files[0], "onnxruntime", samples, wanted)
@@ -45,7 +45,7 @@ def test_labels_must_stay_where_that_is_asked_for(tiny_bundle: Bundle, samples: 
     """Logits within their limit do not pass when they name another class."""
     spec = tiny_bundle.model("edge")
     source, file = tiny_bundle.read(spec.files[0]), spec.files[0]
-    model = open_model(tiny_bundle, spec, "onnxruntime")
+    model = open_model(tiny_bundle, spec, Execution("onnxruntime"))
     wanted = [model.run(sample) for sample in samples]
     top, rival = wanted[0]["logits"][0].argsort()[[-1, 0]]
     wanted[0]["logits"][0, rival] = wanted[0]["logits"][0, top] + 1e-6

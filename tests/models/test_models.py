@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_runtime.errors import BundleError, ModelError
-from edge_runtime.models import Bundle, load_model, open_model
+from edge_runtime.models import Bundle, Execution, load_model, open_model
 from edge_runtime.models.bundle import FrameSpec, Manifest, ModelFile, ModelSpec, StoredFile, Tensor
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def test_runtimes_agree(zoo: Bundle, runtime: str) -> None:
     """The same weights answer alike, under the bundle's names, wherever they run."""
     spec = zoo.model("edge")
     image = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
-    expected = open_model(zoo, spec, "onnxruntime", "fp16").run({"image": image})
-    model = open_model(zoo, spec, runtime, "fp16")
+    expected = open_model(zoo, spec, Execution("onnxruntime", "fp16")).run({"image": image})
+    model = open_model(zoo, spec, Execution(runtime, "fp16"))
     answer = model.run({"image": image})
     assert model.runtime == runtime
     assert answer.keys() == {"logits", "attention"}
@@ -38,7 +38,7 @@ def test_runtimes_agree(zoo: Bundle, runtime: str) -> None:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_answers_outlive_the_next_run(zoo: Bundle, runtime: str) -> None:
     """Outputs are copies, not windows into the interpreter's memory."""
-    model = open_model(zoo, zoo.model("edge"), runtime)
+    model = open_model(zoo, zoo.model("edge"), Execution(runtime))
     first = model.run({"image": np.zeros((1, 3, 224, 224), np.float32)})["logits"]
     before = first.copy()
     model.run({"image": np.ones((1, 3, 224, 224), np.float32)})
@@ -50,7 +50,7 @@ def test_wrong_shape_is_named(zoo: Bundle, runtime: str) -> None:
     """The message holds the file."""
     spec = zoo.model("edge")
     with pytest.raises(ModelError, match=r"edge-vit-.*(cannot run|input image is)"):
-        open_model(zoo, spec, runtime).run({"image": np.zeros((1, 3, 32, 32), np.float32)})
+        open_model(zoo, spec, Execution(runtime)).run({"image": np.zeros((1, 3, 32, 32), np.float32)})
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -64,7 +64,7 @@ def test_junk_is_a_model_error(zoo: Bundle, runtime: str) -> None:
 def test_unavailable_precision_lists_what_there_is(zoo: Bundle) -> None:
     """The message names model, runtimes and precisions."""
     with pytest.raises(ModelError, match=r"edge-vit: no file for runtime litert, precision fp32; it has fp16 for"):
-        open_model(zoo, zoo.model("edge"), "litert", "fp32")
+        open_model(zoo, zoo.model("edge"), Execution("litert", "fp32"))
 
 
 def test_weights_beside_a_model_are_checked_and_loaded(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from edge_runtime.errors import ArgumentError, BundleError
 from edge_runtime.evaluation.demo import photo_paths
 from edge_runtime.messages import Frame
-from edge_runtime.models import Bundle
+from edge_runtime.models import Bundle, Execution
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
 from edge_runtime.systems.edge import EdgeModel, PrefixModel, WholeModel
@@ -56,7 +56,7 @@ def test_frames_are_one_run_where_the_file_takes_them(
     lite0: Bundle, monkeypatch: pytest.MonkeyPatch, runtime: Any, runs: list[int]
 ) -> None:
     """ONNX takes any number, TFLite one after another; either way each frame has the logits that it has alone."""
-    model = WholeModel(lite0, "lite0", runtime=runtime, precision="int8")
+    model = WholeModel(lite0, "lite0", Execution(runtime, "int8"))
     frames = noise(3, 224)
     together, alone = model.logits(frames), [model.logits([frame])[0] for frame in frames]
     assert (together.shape, together.dtype, model.precision) == ((3, 10), np.float32, "int8")
@@ -70,7 +70,7 @@ def test_the_whole_network_answers_like_the_servers(lite0: Bundle, precision: An
     frames = [Frame(i, open_frame(path, lite0.frame)) for i, path in enumerate(photo_paths([])[:3])]
     backend = Backend.open(lite0)
     wanted = drive(Remote("png").infer_batch(frames), lambda request, _: backend.answer(request))
-    logits = WholeModel(lite0, "lite0", precision=precision).logits(frames)
+    logits = WholeModel(lite0, "lite0", Execution(precision=precision)).logits(frames)
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
     probabilities = exponentials / exponentials.sum(1, keepdims=True)
     allowed = {"fp16": 1e-4, "int8": 0.25}[precision]
@@ -96,7 +96,7 @@ def test_the_light_transformer_sees_and_answers_alike(zoo: Bundle) -> None:
 @pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
 def test_answers_outlive_later_batches(lite0: Bundle, runtime: Any) -> None:
     """Neither the model's memory nor the reused input shows through an array that was returned."""
-    model, frames = WholeModel(lite0, "lite0", runtime=runtime, precision="int8"), noise(4, 224)
+    model, frames = WholeModel(lite0, "lite0", Execution(runtime, "int8")), noise(4, 224)
     first = model.logits(frames[:2])
     before = first.copy()
     model.logits(frames[2:])

@@ -11,7 +11,7 @@ import pytest
 from edge_runtime import kernels
 from edge_runtime.errors import ArgumentError, BundleError, ModelError
 from edge_runtime.messages import Frame
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, Execution, open_model
 from edge_runtime.systems.encoders import Encoders
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ def test_encoders_see_one_picture(latent_bundle: Bundle) -> None:
 def test_a_precision_that_is_not_there(latent_bundle: Bundle) -> None:
     """The model that lacks it is named."""
     with pytest.raises(ModelError, match="ensemble1: no file for runtime"):
-        Encoders(latent_bundle, latent_bundle.latent(), precision="int8")
+        Encoders(latent_bundle, latent_bundle.latent(), Execution(precision="int8"))

@@ -12,7 +12,7 @@ from edge_runtime.codecs import image
 from edge_runtime.codecs.features import FeatureCodec
 from edge_runtime.evaluation.demo import photo_paths
 from edge_runtime.messages import Frame, Payload, Request
-from edge_runtime.models import Bundle
+from edge_runtime.models import Bundle, Execution
 from edge_runtime.models.bundle import MANIFEST
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
@@ -48,7 +48,7 @@ def test_fine_features_keep_the_answer(bundle: Bundle) -> None:
         wanted = backend.answer(Request("remote", 0, (whole,), spec.network)).probabilities[0]
         codec = FeatureCodec.load(bundle.read(spec.tables))
         for precision, difference in (("fp16", 0.05), ("int8", 0.25)):
-            prefix = PrefixModel(bundle, spec.prefix, precision=precision)
+            prefix = PrefixModel(bundle, spec.prefix, Execution(precision=precision))
             answer = drive(Split(prefix, codec, spec.suffix, quality=100).infer(frame), call)
             assert np.abs(answer.probabilities - wanted).max() < difference, (spec.cut, precision)
             assert answer.payload_bytes < 4 * np.prod(codec.shape)

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from edge_runtime.errors import ArgumentError, BundleError, ModelError
-from edge_runtime.models import Bundle, open_model
+from edge_runtime.models import Bundle, Execution, open_model
 from edge_runtime.models.bundle import FrameSpec, manifest_hash
 from exporters.bundle_folder import split_bundle
 from exporters.split.bundle import DeviceEntries, Labels, write_split
@@ -76,7 +76,7 @@ def test_each_cut_has_its_halves_and_tables(bundle: Bundle) -> None:
 def test_halves_answer_like_the_whole(bundle: Bundle, cut: str, precision: str, allowed: float) -> None:
     """The device's features, handed to the server, give the network's logits; the server takes several at once."""
     split = bundle.split(cut)
-    prefix = open_model(bundle, bundle.model("edge", split.prefix), precision=precision)
+    prefix = open_model(bundle, bundle.model("edge", split.prefix), Execution(precision=precision))
     suffix = open_model(bundle, bundle.model("server", split.suffix))
     whole = open_model(bundle, bundle.model("server"))
     samples = samples_of("cnn-filled", PHOTOS, MEAN, STD, 8)
@@ -93,8 +93,8 @@ def test_the_device_has_the_whole_network_too(bundle: Bundle, precision: str, al
     assert (spec.kind, spec.macs, spec.parameters) == ("cnn-whole", wanted.macs, wanted.parameters)
     assert bundle.manifest.default_edge_model == "net.relu2"
     images = np.concatenate([sample["image"] for sample in samples_of("cnn-whole", PHOTOS, MEAN, STD, 8)])
-    answers = open_model(bundle, spec, precision=precision).run({"image": images})["logits"]
-    exact = open_model(bundle, spec, precision="fp32").run({"image": images})["logits"]
+    answers = open_model(bundle, spec, Execution(precision=precision)).run({"image": images})["logits"]
+    exact = open_model(bundle, spec, Execution(precision="fp32")).run({"image": images})["logits"]
     assert np.abs(answers - exact).max() <= allowed * np.abs(exact).max()
 
 
@@ -134,7 +134,7 @@ def test_halves_divide_models_and_share_tables(bundle: Bundle, tmp_path: Path) -
     whole = {"net-fp16.onnx", "net-fp16.weights"}
     assert names["device"] & names["server"] == {"bundle.toml", "net.relu2.tables", "net.conv5.tables", *whole}
     assert {"net-int8.onnx", "net-fp32.onnx"} < names["device"]
-    open_model(Bundle.load(tmp_path / "device"), bundle.model("edge", "net"), precision="fp16")
+    open_model(Bundle.load(tmp_path / "device"), bundle.model("edge", "net"), Execution(precision="fp16"))
     open_model(Bundle.load(tmp_path / "server"), bundle.model("server", "net.conv5"))
 
 
