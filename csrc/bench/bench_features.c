@@ -1,31 +1,22 @@
 /* How far each stage of the feature coder is from a memcpy that reads and writes as many bytes, and the transforms
  * from the arithmetic limit. Prints JSON; all figures are ratios of processor times, measured in turns. */
-#define _POSIX_C_SOURCE 199309L
-
 #include "edge_kernels.h"
+#include "isas.h"
 #include "scene.h"
+#include "timing.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ROUNDS 41
 #define MOST_TRIES 5
 /* Two tries agree when no median of theirs is further apart. */
 #define AGREEMENT 0.1
-/* A sample is as many calls as take so long, in seconds. */
-#define SAMPLE 3e-5
-
-/* Ten, fifty and ninety per cent of the rounds are below. */
-struct quantiles {
-    double low, median, high;
-};
 
 struct result {
-    struct quantiles copies; /* a stage's time over memcpy's */
-    struct quantiles limit;  /* products per time over the limit's */
-    struct quantiles cycles; /* per value */
+    struct edge_quantiles copies; /* a stage's time over memcpy's */
+    struct edge_quantiles limit;  /* products per time over the limit's */
+    struct edge_quantiles cycles; /* per value */
 };
 
 enum job { STAGE, COPY, CHAIN, LIMIT, JOBS };
@@ -36,75 +27,45 @@ struct race {
     struct edge_scene *scene;
 };
 
-static void run(const struct race *race, enum job job)
+static void run_stage(const void *of)
 {
-    if (job == STAGE)
-        race->stage->run(race->scene);
-    else if (job == COPY)
-        memcpy(race->scene->to, race->scene->from, race->stage->bytes / 2);
-    else if (job == CHAIN)
-        edge_limit_chain();
-    else
-        edge_limit_products();
-    __asm__ volatile("" ::: "memory");
+    const struct race *race = of;
+    race->stage->run(race->scene);
 }
 
-static double seconds(void)
+static void run_copy(const void *of)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    const struct race *race = of;
+    memcpy(race->scene->to, race->scene->from, race->stage->bytes / 2);
 }
 
-/* Of one call. */
-static double sample(const struct race *race, enum job job, size_t calls)
+static void run_chain(const void *of)
 {
-    double start = seconds();
-    for (size_t call = 0; call < calls; call++)
-        run(race, job);
-    return (seconds() - start) / (double)calls;
+    (void)of;
+    edge_limit_chain();
 }
 
-static size_t calls_for(const struct race *race, enum job job)
+static void run_limit(const void *of)
 {
-    size_t calls = 1;
-    while (calls < 1 << 16 && sample(race, job, calls) * (double)calls < SAMPLE)
-        calls *= 2;
-    return calls;
-}
-
-static int ascending(const void *left, const void *right)
-{
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static struct quantiles quantiles_of(double values[ROUNDS])
-{
-    qsort(values, ROUNDS, sizeof *values, ascending);
-    return (struct quantiles){values[ROUNDS / 10], values[ROUNDS / 2], values[ROUNDS - 1 - ROUNDS / 10]};
+    (void)of;
+    edge_limit_products();
 }
 
 static struct result measure(const struct race *race)
 {
-    size_t calls[JOBS];
+    const struct edge_turn turns[JOBS] = {edge_turn_of(run_stage, race), edge_turn_of(run_copy, race),
+                                          edge_turn_of(run_chain, race), edge_turn_of(run_limit, race)};
     double times[JOBS], copies[ROUNDS], limit[ROUNDS], cycles[ROUNDS];
-    for (enum job job = 0; job < JOBS; job++)
-        calls[job] = calls_for(race, job);
     for (size_t round = 0; round < ROUNDS; round++) {
         for (enum job job = 0; job < JOBS; job++)
-            times[job] = sample(race, job, calls[job]);
+            times[job] = edge_turn_time(turns + job);
         double products = race->products ? (double)race->stage->products / (double)race->products : 0;
         copies[round] = times[STAGE] / times[COPY];
         limit[round] = products * times[LIMIT] / times[STAGE];
         cycles[round] = times[STAGE] / times[CHAIN] * EDGE_CHAIN_CYCLES / (double)race->stage->values;
     }
-    return (struct result){quantiles_of(copies), quantiles_of(limit), quantiles_of(cycles)};
-}
-
-static double apart(double a, double b)
-{
-    return (a > b ? a - b : b - a) / (a > b ? b : a);
+    return (struct result){edge_quantiles_of(copies, ROUNDS), edge_quantiles_of(limit, ROUNDS),
+                           edge_quantiles_of(cycles, ROUNDS)};
 }
 
 /* All stages in turns until two tries agree or there were enough; returns how far the last two were apart. */
@@ -116,7 +77,7 @@ static double measure_all(struct race *race, const struct edge_stage *stages, st
         for (size_t i = 0; i < EDGE_STAGES; i++) {
             race->stage = stages + i;
             struct result result = measure(race);
-            double change = *tries ? apart(result.copies.median, results[i].copies.median) : 0;
+            double change = *tries ? edge_apart(result.copies.median, results[i].copies.median) : 0;
             difference = change > difference ? change : difference;
             results[i] = result;
         }
@@ -124,7 +85,7 @@ static double measure_all(struct race *race, const struct edge_stage *stages, st
     return difference;
 }
 
-static void print_quantiles(const char *name, struct quantiles quantiles)
+static void print_quantiles(const char *name, struct edge_quantiles quantiles)
 {
     printf(", \"%s\": [%.3g, %.3g, %.3g]", name, quantiles.low, quantiles.median, quantiles.high);
 }
@@ -172,7 +133,6 @@ static const struct {
     const char *name;
     size_t busiest;
 } activities[] = {{"few", 16}, {"many", 26}};
-static const char *const isas[] = {"scalar", "avx2", "avx512"};
 
 #define COUNT(array) (sizeof array / sizeof *array)
 
@@ -180,9 +140,9 @@ int main(void)
 {
     const char *separator = "";
     printf("{\"compiler\": \"%s\", \"rounds\": %d, \"cases\": [\n", __VERSION__, ROUNDS);
-    for (size_t i = 0; i < COUNT(shapes) * COUNT(activities) * COUNT(isas); i++) {
-        size_t shape = i / COUNT(isas) / COUNT(activities), activity = i / COUNT(isas) % COUNT(activities);
-        const char *isa = isas[i % COUNT(isas)];
+    for (size_t i = 0; i < COUNT(shapes) * COUNT(activities) * EDGE_ISAS; i++) {
+        size_t shape = i / EDGE_ISAS / COUNT(activities), activity = i / EDGE_ISAS % COUNT(activities);
+        const char *isa = edge_isas[i % EDGE_ISAS];
         if (edge_dispatch_use(isa) != EDGE_OK)
             continue;
         struct edge_scene scene = edge_scene_make(shapes[shape].channels, shapes[shape].side, shapes[shape].block,

@@ -3,8 +3,8 @@
 #include "scene.h"
 
 #include "rans.h"
+#include "synthetic.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,16 +14,6 @@
 /* How many histograms the highest frequency, and the last component, lie below the first one. */
 #define FREQUENCY_FALL 14
 #define COMPONENT_FALL 14
-
-static uint32_t state;
-
-static uint32_t random_bits(void)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return state;
-}
 
 static void *room(size_t count, size_t size)
 {
@@ -39,7 +29,7 @@ static int16_t *random_integers(size_t count)
 {
     int16_t *values = room(count, sizeof *values);
     for (size_t i = 0; i < count; i++)
-        values[i] = (int16_t)(random_bits() >> 18) - 8192;
+        values[i] = (int16_t)(edge_synthetic_bits() >> 18) - 8192;
     return values;
 }
 
@@ -47,7 +37,7 @@ static float *random_floats(size_t count)
 {
     float *values = room(count, sizeof *values);
     for (size_t i = 0; i < count; i++)
-        values[i] = (float)(random_bits() >> 16) - 32768;
+        values[i] = (float)(edge_synthetic_bits() >> 16) - 32768;
     return values;
 }
 
@@ -59,26 +49,11 @@ static float *same_floats(size_t count, float value)
     return values;
 }
 
-/* Shares of values whose probability falls by the same factor with every step from zero. */
-static void fill_histogram(double magnitude, uint16_t *shares)
-{
-    double factor = (sqrt(1 + magnitude * magnitude) - 1) / magnitude, total = 0;
-    double chance[EDGE_SYMBOLS] = {0};
-    for (int32_t s = 0; s < EDGE_ESCAPE; s++)
-        total += chance[s] = pow(factor, abs(s - EDGE_LARGEST_SYMBOL));
-    uint32_t left = EDGE_SLOTS;
-    for (int32_t s = 0; s < EDGE_SYMBOLS; s++) {
-        shares[s] = (uint16_t)(1 + chance[s] / total * (EDGE_SLOTS - EDGE_SYMBOLS));
-        left -= shares[s];
-    }
-    shares[EDGE_LARGEST_SYMBOL] = (uint16_t)(shares[EDGE_LARGEST_SYMBOL] + left);
-}
-
 static void make_tables(struct edge_scene *scene)
 {
     uint16_t histograms[HISTOGRAMS * EDGE_SYMBOLS];
     for (size_t i = 0; i < HISTOGRAMS; i++)
-        fill_histogram(exp2((double)i / 4 - 4), histograms + i * EDGE_SYMBOLS);
+        edge_synthetic_histogram(i, histograms + i * EDGE_SYMBOLS);
     scene->tables = room(HISTOGRAMS * EDGE_SYMBOLS, sizeof *scene->tables);
     scene->slots = room(HISTOGRAMS, EDGE_SLOTS);
     if (edge_rans_prepare(histograms, HISTOGRAMS, scene->tables, scene->slots) != EDGE_OK) {
@@ -106,7 +81,7 @@ static void make_codes(struct edge_scene *scene, size_t busiest)
 static int16_t random_level(const struct edge_scene *scene, uint16_t middle)
 {
     uint32_t table = middle / EDGE_SYMBOLS;
-    uint32_t symbol = scene->slots[table * EDGE_SLOTS + (random_bits() >> 16) % EDGE_SLOTS];
+    uint32_t symbol = scene->slots[table * EDGE_SLOTS + (edge_synthetic_bits() >> 16) % EDGE_SLOTS];
     return symbol == EDGE_ESCAPE ? 0 : (int16_t)(symbol - EDGE_LARGEST_SYMBOL);
 }
 
@@ -126,7 +101,7 @@ static void make_levels(struct edge_scene *scene)
 
 struct edge_scene edge_scene_make(size_t channels, size_t side, size_t block, size_t busiest)
 {
-    state = 1; /* the same scene, whatever was made before */
+    edge_synthetic_seed(1); /* the same scene, whatever was made before */
     struct edge_scene scene = {.channels = channels, .side = side, .block = block};
     size_t stride = scene.stride = (channels + 15) / 16 * 16, rows = scene.rows = side * side;
     scene.frequencies = block * block;
