@@ -78,6 +78,14 @@ def use_isa(name: str) -> bool:
     return bool(lib.edge_dispatch_use(name.encode()) == 0)
 
 
+def isas() -> tuple[str, ...]:
+    """The instruction sets that this build and this CPU offer, the scalar one first; the choice stays as it is."""
+    before = ffi.string(lib.edge_dispatch_name())
+    found = tuple(name for name in _INCLUDES if use_isa(name))
+    lib.edge_dispatch_use(before)
+    return found
+
+
 def resample_horizontal(image: U8, bounds: I32, weights: I32, out: U8) -> None:
     """See `interface.Backend`."""
     height, width = image.shape[:2]
