@@ -1,4 +1,4 @@
-/* The instruction sets that some build of the kernels has, by their names in dispatch.c; a CPU refuses what it lacks. */
+/* The instruction sets that some build of the kernels has, by their names in dispatch.c. */
 #ifndef EDGE_ISAS_H
 #define EDGE_ISAS_H
 

@@ -59,8 +59,9 @@ void edge_synthetic_histogram(size_t i, uint16_t *shares)
     double factor = factor_of(edge_synthetic_magnitude(i)), chance[EDGE_SYMBOLS] = {0}, total = 1;
     chance[EDGE_LARGEST_SYMBOL] = 1;
     for (size_t s = 1; s <= EDGE_LARGEST_SYMBOL; s++) {
-        chance[EDGE_LARGEST_SYMBOL - s] = chance[EDGE_LARGEST_SYMBOL + s] = chance[EDGE_LARGEST_SYMBOL + s - 1] * factor;
-        total += 2 * chance[EDGE_LARGEST_SYMBOL + s];
+        double next = chance[EDGE_LARGEST_SYMBOL + s - 1] * factor;
+        chance[EDGE_LARGEST_SYMBOL - s] = chance[EDGE_LARGEST_SYMBOL + s] = next;
+        total += 2 * next;
     }
     uint32_t left = EDGE_SLOTS;
     for (size_t s = 0; s < EDGE_SYMBOLS; s++) {

@@ -1,0 +1,65 @@
+/* Runs every case of csrc/bench once, for an emulator that counts instructions between two marks.
+ *
+ *     run_kernels          its C library, then each instruction set that this CPU has
+ *     run_kernels ISA      an empty call, then every case; their names in order
+ */
+#include "bench/cases.h"
+#include "bench/isas.h"
+#include "edge_kernels.h"
+
+#include <stdio.h>
+
+#define MARK __attribute__((noinline))
+
+/* count_instructions.c knows these two by their names. */
+MARK void edge_count_from(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+MARK void edge_count_to(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+static int64_t run_nothing(void)
+{
+    return 0;
+}
+
+/* Named before it runs: 1 when it refuses. */
+static int count(const char *name, int64_t (*volatile run)(void))
+{
+    puts(name);
+    edge_count_from();
+    int64_t result = run();
+    edge_count_to();
+    return result < 0;
+}
+
+static void offer(void)
+{
+    printf("glibc %d.%d\n", __GLIBC__, __GLIBC_MINOR__);
+    for (size_t i = 0; i < EDGE_ISAS; i++)
+        if (edge_dispatch_use(edge_isas[i]) == EDGE_OK)
+            puts(edge_isas[i]);
+}
+
+int main(int argc, char **argv)
+{
+    struct edge_case cases[EDGE_MOST_CASES];
+    edge_dispatch_init();
+    if (argc < 2) {
+        offer();
+        return 0;
+    }
+    if (edge_dispatch_use(argv[1]) != EDGE_OK) {
+        fprintf(stderr, "%s: this CPU or build has no %s\n", argv[0], argv[1]);
+        return 3;
+    }
+    size_t refused = 0, known = edge_cases_make(cases);
+    refused += (size_t)count("nothing", run_nothing);
+    for (size_t i = 0; i < known; i++)
+        refused += (size_t)count(cases[i].name, cases[i].run);
+    return refused > 0;
+}
