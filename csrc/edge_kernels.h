@@ -145,9 +145,9 @@ void edge_limit_chain(void);
 size_t edge_limit_products(void);
 /* Products of floats, summed: fused where the set has that. */
 size_t edge_limit_floats(void);
-/* Memory: to[i] = from[i], and out[i] = a[i] + scale * b[i]; no overlap. */
-void edge_limit_copy(const float *from, float *to, size_t count);
-void edge_limit_triad(const float *a, const float *b, float scale, float *out, size_t count);
+/* Memory, so many times over: to[i] = from[i], and out[i] = a[i] + scale * b[i]; no overlap. */
+void edge_limit_copy(const float *from, float *to, size_t count, size_t times);
+void edge_limit_triad(const float *a, const float *b, float scale, float *out, size_t count, size_t times);
 
 /* image.c: one pass of a resize. Output element i is the sum over t < bounds[2i+1] of source element
  * bounds[2i] + t times weights[i * taps + t], in units of 2^-22, rounded and clipped to 0..255. EDGE_BAD_SIZE if

@@ -161,12 +161,19 @@ size_t edge_limit_floats(void)
     return limits->floats;
 }
 
-void edge_limit_copy(const float *from, float *to, size_t count)
+void edge_limit_copy(const float *from, float *to, size_t count, size_t times)
 {
-    memcpy(to, from, count * sizeof *to);
+    for (size_t time = 0; time < times; time++) {
+        memcpy(to, from, count * sizeof *to);
+        __asm__ volatile("" ::: "memory");
+    }
 }
 
-void edge_limit_triad(const float *a, const float *b, float scale, float *out, size_t count)
+void edge_limit_triad(const float *a, const float *b, float scale, float *out, size_t count, size_t times)
 {
-    chosen_limits()->triad(a, b, scale, out, count);
+    const struct limits *limits = chosen_limits();
+    for (size_t time = 0; time < times; time++) {
+        limits->triad(a, b, scale, out, count);
+        __asm__ volatile("" ::: "memory");
+    }
 }

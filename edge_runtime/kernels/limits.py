@@ -1,4 +1,4 @@
-"""What one core can do at most, by the loops of `csrc/limits.c`; importing it fails where the compiled kernels are missing.
+"""What one core can do at most, by the loops of `csrc/limits.c`; no import where the compiled kernels are missing.
 
 Sums use the vectors of the instruction set in use (`native.use_isa`). Callers time; these only run.
 """
@@ -31,14 +31,14 @@ def floats() -> int:
     return int(lib.edge_limit_floats())
 
 
-def copy(source: F32, target: F32) -> None:
-    """float32 `[n]` to another of that size."""
-    lib.edge_limit_copy(_pointer(source), _pointer(target), len(target))
+def copy(source: F32, target: F32, times: int) -> None:
+    """float32 `[n]` to another of that size, ``times`` over."""
+    lib.edge_limit_copy(_pointer(source), _pointer(target), len(target), times)
 
 
-def triad(a: F32, b: F32, out: F32) -> None:
-    """out = a + 3 b, all float32 `[n]`."""
-    lib.edge_limit_triad(_pointer(a), _pointer(b), 3.0, _pointer(out), len(out))
+def triad(a: F32, b: F32, out: F32, times: int) -> None:
+    """out = a + 3 b, all float32 `[n]`, ``times`` over."""
+    lib.edge_limit_triad(_pointer(a), _pointer(b), 3.0, _pointer(out), len(out), times)
 
 
 def _pointer(array: F32) -> object:
