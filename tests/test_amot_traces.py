@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import sys
 from functools import partial
 from itertools import product
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
+import amot_light as light
+import amot_oracle as oracle
+import amot_picture as picture
+import amot_runs as runs
+import amot_summary as summary
+import amot_traces as race
+import link_runs
+import link_traces
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,25 +34,9 @@ from edge_runtime.photos import open_frame
 from edge_runtime.scheduling.traces import Trace
 from edge_runtime.systems.amot import Fixed
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FIRST, SECOND, BELOW = (2, 4, 8), (0, 2, 4), (0.0, 0.9)
 # Generous, since the machine may be busy.
 DEADLINE_MS = 600
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-oracle, runs, summary, race, picture, light = (
-    benchmark(f"amot_{name}") for name in ("oracle", "runs", "summary", "traces", "picture", "light")
-)
-link_runs, link_traces = benchmark("link_runs"), benchmark("link_traces")
 
 
 @pytest.fixture(scope="module")

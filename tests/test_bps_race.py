@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
+import bps as race
+import bps_cells as cells
+import bps_figures as figures
+import bps_real as real
+import bps_robustness as robustness
+import bps_summary as summary
 import msgspec
 import pytest
 
@@ -18,8 +21,6 @@ from edge_runtime.profiling.scheduler import measure
 from edge_runtime.scheduling.device import Device
 from edge_runtime.scheduling.plans import Plan
 
-pytest.importorskip("networkx", reason="one of the race's baselines comes with the extra `report`")
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 BASELINES = {
     "local",
     "remote",
@@ -30,20 +31,6 @@ BASELINES = {
     "batch only",
     "pipeline only",
 }
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-cells, race, figures, real, robustness, summary = (
-    benchmark(name) for name in ("bps_cells", "bps", "bps_figures", "bps_real", "bps_robustness", "bps_summary")
-)
 
 
 @pytest.fixture(scope="module")

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from itertools import pairwise
-from pathlib import Path
-from types import ModuleType
 
+import feature_rate as rate
+import feature_rivals as rivals
+import feature_summary as summary
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SHAPES = [(6, 28, 28), (5, 14, 14), (20, 7, 7)]
-for package in ("blosc2", "lz4", "simplejpeg", "zfpy", "zstandard"):
-    pytest.importorskip(package, reason="the race's rivals come with the extra `bench`")
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-rivals, rate, summary = (benchmark(name) for name in ("feature_rivals", "feature_rate", "feature_summary"))
 
 
 def feature_map(shape: tuple[int, int, int], *, relu: bool = False) -> np.ndarray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
+import link_runs as runs
+import link_traces as traces
 import pytest
 
 from edge_runtime.errors import LinkLost, Unmeetable
@@ -19,21 +18,8 @@ from edge_runtime.models import Bundle
 from edge_runtime.scheduling.traces import Trace
 from edge_runtime.systems.remote import Remote
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # Generous, since the machine may be busy.
 DEADLINE_S = 2.0
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-runs, traces = benchmark("link_runs"), benchmark("link_traces")
 
 
 @pytest.fixture(scope="module")

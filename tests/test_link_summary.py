@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-from types import ModuleType
-
+import link_runs as runs
+import link_summary as summary
+import link_traces as traces
 import numpy as np
 import pytest
 
 from edge_runtime.evaluation.trace_syntax import LinkTrace
 from edge_runtime.scheduling.traces import Trace
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-runs, traces, summary = (benchmark(f"link_{name}") for name in ("runs", "traces", "summary"))
 
 CELL = traces.Cell("half", LinkTrace(Trace([(0.0, 1e6), (0.4, 5e5)]), 0.02), 0.2, 4)
 RUN = runs.Run(

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-from types import ModuleType
-
+import link_traces as traces
 import numpy as np
 import pytest
 
 from edge_runtime.scheduling.traces import recorded
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-traces = benchmark("link_traces")
 
 
 def test_links_stay_within_the_range():

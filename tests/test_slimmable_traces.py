@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import sys
 from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
+import link_runs
+import link_traces
 import numpy as np
 import pytest
+import slimmable_oracle as oracle
+import slimmable_picture as picture
+import slimmable_runs as runs
+import slimmable_summary as summary
+import slimmable_traces as race
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,25 +35,9 @@ from edge_runtime.models import Bundle
 from edge_runtime.scheduling.traces import Trace
 from edge_runtime.systems.driver import RETURN_MARGIN_S
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 # Generous, since the machine may be busy.
 DEADLINE_MS = 300
 ENCODE_S = (0.004, 0.007, 0.010, 0.013)
-
-
-def benchmark(name: str) -> ModuleType:
-    """A module of the folder `benchmarks`, which is a folder of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-oracle, runs, summary, race, picture = (
-    benchmark(f"slimmable_{name}") for name in ("oracle", "runs", "summary", "traces", "picture")
-)
-link_runs, link_traces = benchmark("link_runs"), benchmark("link_traces")
 
 
 @pytest.fixture(scope="module")

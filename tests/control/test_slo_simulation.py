@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
+import slo_simulation as simulation
 
 from edge_runtime.control.rounds import RoundTables
 from edge_runtime.scheduling.traces import Trace, random_walk
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-try:
-    simulation = importlib.import_module("slo_simulation")
-finally:
-    sys.path.pop(0)
 
 MBIT = 1e6 / 8
 PHOTOS = 320
