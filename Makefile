@@ -4,11 +4,13 @@ DEV := .venv
 DEMO := .venv-demo
 # Each vector source is empty but on its own architecture.
 KERNELS := $(wildcard csrc/*.c csrc/x86/*.c csrc/arm/*.c)
+# What the benchmarks written in C share; each program has a file of its own.
+BENCH := $(filter-out csrc/bench/bench_%.c csrc/bench/stream.c,$(wildcard csrc/bench/*.c))
 PHOTOS ?=
 BUNDLE ?=
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
-	bench-amot bench-slimmable clean
+	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -48,14 +50,29 @@ bench-features: $(DEV)/installed
 		$(if $(CUTS),--cuts $(CUTS))
 
 # The feature coder's stages one by one, with the flags of the extension; needs no Python.
-bench-stages:
-	mkdir -p build
-	$(CC) -std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Wno-psabi -Icsrc $(KERNELS) \
-		csrc/bench/*.c -lm -o build/bench_features
+bench-stages: build/bench_features
 	build/bench_features > build/stages.json
 	mv build/stages.json benchmarks/results/stages.json
 
-# Sampling on an emulated ARM core: equal to NumPy for 10,000 seeds, and its instructions counted.
+# Every kernel in every instruction set, and its distance from what the core can do; needs no Python either.
+# `make -B build/bench_kernels CC=aarch64-linux-gnu-gcc LDFLAGS=-static` builds it for a board; run it there by itself.
+bench-kernels-c: build/bench_kernels
+	build/bench_kernels --json > build/kernel_limits.json
+	mv build/kernel_limits.json benchmarks/results/kernel_limits.json
+
+build/bench_%: csrc/bench/bench_%.c $(BENCH) $(KERNELS) $(wildcard csrc/*.h csrc/*/*.h)
+	mkdir -p build
+	$(CC) -std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Wno-psabi -Icsrc $(filter %.c,$^) $(LDFLAGS) -o $@
+
+# Instructions of every kernel on emulated cores against the recorded ones; RECORD=1 replaces those.
+count-aarch64: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/arm_instructions.py $(if $(RECORD),--record)
+
+# The ceilings that profiles are held against, beside plain loops that the compiler makes vectors of.
+bench-ceilings: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/ceilings.py --json benchmarks/results/ceilings.json
+
+# Sampling on an emulated ARM core: equal to NumPy for 10,000 seeds.
 bench-arm: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/arm_sampling.py --json benchmarks/results/arm_sampling.json
 
