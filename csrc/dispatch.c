@@ -3,12 +3,17 @@
 
 #include <string.h>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 static const struct edge_dispatch scalar = {
     .name = "scalar",
     .uncertainty = edge_uncertainty_scalar,
     .softmax = edge_softmax_scalar,
     .class_attention = edge_class_attention_scalar,
     .rollout = edge_rollout_scalar,
+    .resample_horizontal = edge_resample_horizontal_scalar,
     .resample_vertical = edge_resample_vertical_scalar,
     .gather_usual = edge_gather_usual_scalar,
     .load_map = edge_load_map_scalar,
@@ -29,6 +34,7 @@ static const struct edge_dispatch avx2 = {
     .softmax = edge_softmax_avx2,
     .class_attention = edge_class_attention_avx2,
     .rollout = edge_rollout_avx2,
+    .resample_horizontal = edge_resample_horizontal_scalar,
     .resample_vertical = edge_resample_vertical_avx2,
     .gather_usual = edge_gather_usual_avx2,
     .load_map = edge_load_map_avx2,
@@ -48,6 +54,7 @@ static const struct edge_dispatch avx512 = {
     .softmax = edge_softmax_avx2,
     .class_attention = edge_class_attention_avx2,
     .rollout = edge_rollout_avx2,
+    .resample_horizontal = edge_resample_horizontal_scalar,
     .resample_vertical = edge_resample_vertical_avx2,
     .gather_usual = edge_gather_usual_avx512,
     .load_map = edge_load_map_avx2,
@@ -60,6 +67,56 @@ static const struct edge_dispatch avx512 = {
     .code = edge_code_avx2,
     .uncode = edge_uncode_avx2,
 };
+#elif defined(__aarch64__)
+static const struct edge_dispatch neon = {
+    .name = "neon",
+    .uncertainty = edge_uncertainty_neon,
+    .softmax = edge_softmax_neon,
+    .class_attention = edge_class_attention_neon,
+    .rollout = edge_rollout_neon,
+    .resample_horizontal = edge_resample_horizontal_neon,
+    .resample_vertical = edge_resample_vertical_neon,
+    .gather_usual = edge_gather_usual_neon,
+    .load_map = edge_load_map_neon,
+    .store_map = edge_store_map_neon,
+    .transform = edge_transform_neon,
+    .mix = edge_mix_neon,
+    .quantise = edge_quantise_neon,
+    .dequantise = edge_dequantise_neon,
+    .descale = edge_descale_neon,
+    .code = edge_code_neon,
+    .uncode = edge_uncode_neon,
+};
+
+static const struct edge_dispatch dotprod = {
+    .name = "dotprod",
+    .uncertainty = edge_uncertainty_neon,
+    .softmax = edge_softmax_neon,
+    .class_attention = edge_class_attention_neon,
+    .rollout = edge_rollout_neon,
+    .resample_horizontal = edge_resample_horizontal_dotprod,
+    .resample_vertical = edge_resample_vertical_neon,
+    .gather_usual = edge_gather_usual_neon,
+    .load_map = edge_load_map_neon,
+    .store_map = edge_store_map_neon,
+    .transform = edge_transform_neon,
+    .mix = edge_mix_neon,
+    .quantise = edge_quantise_neon,
+    .dequantise = edge_dequantise_neon,
+    .descale = edge_descale_neon,
+    .code = edge_code_neon,
+    .uncode = edge_uncode_neon,
+};
+
+/* Only Linux is asked: elsewhere the dot products stay unused. */
+static int has_dotprod(void)
+{
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+    return 0;
+#endif
+}
 #endif
 
 /* Starts with a table every CPU can run, so that no order of initialisation can jump into missing instructions. */
@@ -77,7 +134,13 @@ static const struct edge_dispatch *candidate(size_t rank)
                    : NULL;
     if (rank == 1)
         return __builtin_cpu_supports("avx2") ? &avx2 : NULL;
+#elif defined(__aarch64__)
+    if (rank == 0)
+        return has_dotprod() ? &dotprod : NULL;
+    if (rank == 1)
+        return &neon;
 #endif
+    /* 32-bit ARM has no more: its NEON makes zero of the smallest floats, so its bytes would differ. */
     (void)rank;
     return &scalar;
 }
@@ -127,6 +190,12 @@ int32_t edge_rollout(const float *attention, size_t layers, size_t heads, size_t
                      float *scores)
 {
     return chosen->rollout(attention, layers, heads, tokens, scratch, scores);
+}
+
+int32_t edge_resample_horizontal(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,
+                                 const int32_t *weights, size_t taps, size_t out_width, uint8_t *out)
+{
+    return chosen->resample_horizontal(image, height, width, bounds, weights, taps, out_width, out);
 }
 
 int32_t edge_resample_vertical(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,

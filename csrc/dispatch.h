@@ -4,7 +4,6 @@
 
 #include "edge_kernels.h"
 #include "feature_stages.h"
-#include "feature_stages.h"
 
 typedef int32_t edge_uncertainty_function(const float *, size_t, struct edge_uncertainty *);
 typedef int32_t edge_softmax_function(const float *, size_t, float *);
@@ -22,6 +21,7 @@ struct edge_dispatch {
     edge_softmax_function *softmax;
     edge_class_attention_function *class_attention;
     edge_rollout_function *rollout;
+    edge_resample_function *resample_horizontal;
     edge_resample_function *resample_vertical;
     edge_gather_usual_function *gather_usual;
     edge_load_map_function *load_map;
@@ -40,6 +40,7 @@ edge_uncertainty_function edge_uncertainty_scalar;
 edge_softmax_function edge_softmax_scalar;
 edge_class_attention_function edge_class_attention_scalar;
 edge_rollout_function edge_rollout_scalar;
+edge_resample_function edge_resample_horizontal_scalar;
 edge_resample_function edge_resample_vertical_scalar;
 edge_gather_usual_function edge_gather_usual_scalar;
 
@@ -63,6 +64,15 @@ edge_rollout_function edge_rollout_avx2;
 edge_resample_function edge_resample_vertical_avx2;
 edge_gather_usual_function edge_gather_usual_avx2;
 edge_gather_usual_function edge_gather_usual_avx512;
+#elif defined(__aarch64__)
+edge_uncertainty_function edge_uncertainty_neon;
+edge_softmax_function edge_softmax_neon;
+edge_class_attention_function edge_class_attention_neon;
+edge_rollout_function edge_rollout_neon;
+edge_resample_function edge_resample_horizontal_neon;
+edge_resample_function edge_resample_horizontal_dotprod;
+edge_resample_function edge_resample_vertical_neon;
+edge_gather_usual_function edge_gather_usual_neon;
 #endif
 
 #endif

@@ -130,8 +130,8 @@ struct edge_latent_plan {
 
 /* dispatch.c: choose the fastest versions this CPU can run; call once before anything else, harmless again. */
 void edge_dispatch_init(void);
-/* Choose by name ("scalar", "avx2", "avx512"): EDGE_OK, or EDGE_BAD_ISA, and no change, where this CPU or build
- * lacks it. */
+/* Choose by name ("scalar"; on x86 "avx2", "avx512"; on 64-bit ARM "neon", "dotprod"): EDGE_OK, or EDGE_BAD_ISA, and no
+ * change, where this CPU or build lacks it. */
 int32_t edge_dispatch_use(const char *isa);
 /* Name of the chosen set. */
 const char *edge_dispatch_name(void);

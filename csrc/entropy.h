@@ -105,6 +105,22 @@ EDGE_INLINE struct edge_tally edge_tally_all(const float *logits, size_t classes
     return tally;
 }
 
+EDGE_INLINE struct edge_uncertainty edge_uncertainty_of(const struct edge_tally *tally)
+{
+    double rest = edge_add_lanes(tally->rest), total = 1.0 + rest;
+    double min_entropy = edge_log2_1p(rest);
+    double nearest = tally->nearest[0];
+    for (size_t lane = 1; lane < EDGE_LANES; lane++)
+        nearest = tally->nearest[lane] < nearest ? tally->nearest[lane] : nearest;
+    struct edge_exp second = edge_exp(edge_splat(-nearest));
+    double scale = second.scale[0], gap = (1.0 - scale) - scale * second.q[0];
+    return (struct edge_uncertainty){
+        .min_entropy = (float)min_entropy,
+        .shannon = (float)(min_entropy + edge_add_lanes(tally->spread) * EDGE_LOG2_E / total),
+        .margin = (float)(gap / total),
+    };
+}
+
 EDGE_INLINE int32_t edge_uncertainty_body(const float *logits, size_t classes, struct edge_uncertainty *out)
 {
     float best;
@@ -112,16 +128,7 @@ EDGE_INLINE int32_t edge_uncertainty_body(const float *logits, size_t classes, s
     if (label < 0)
         return label;
     struct edge_tally tally = edge_tally_all(logits, classes, (size_t)label, best);
-    double rest = edge_add_lanes(tally.rest), total = 1.0 + rest;
-    double min_entropy = edge_log2_1p(rest);
-    double nearest = tally.nearest[0];
-    for (size_t lane = 1; lane < EDGE_LANES; lane++)
-        nearest = tally.nearest[lane] < nearest ? tally.nearest[lane] : nearest;
-    struct edge_exp second = edge_exp(edge_splat(-nearest));
-    double scale = second.scale[0], gap = (1.0 - scale) - scale * second.q[0];
-    out->min_entropy = (float)min_entropy;
-    out->shannon = (float)(min_entropy + edge_add_lanes(tally.spread) * EDGE_LOG2_E / total);
-    out->margin = (float)(gap / total);
+    *out = edge_uncertainty_of(&tally);
     return label;
 }
 

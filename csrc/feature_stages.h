@@ -69,6 +69,16 @@ edge_code_function edge_code_avx2;
 edge_uncode_function edge_uncode_avx2;
 edge_transform_function edge_transform_avx512;
 edge_mix_function edge_mix_avx512;
+#elif defined(__aarch64__)
+edge_load_map_function edge_load_map_neon;
+edge_store_map_function edge_store_map_neon;
+edge_transform_function edge_transform_neon;
+edge_mix_function edge_mix_neon;
+edge_quantise_function edge_quantise_neon;
+edge_dequantise_function edge_dequantise_neon;
+edge_descale_function edge_descale_neon;
+edge_code_function edge_code_neon;
+edge_uncode_function edge_uncode_neon;
 #endif
 
 /* The inputs of a row that are not all zero, in pairs, go into `pairs`; returns how many. */

@@ -1,27 +1,16 @@
-/* Resize and normalise. The vertical pass is a family of its own in image.h: it has versions per instruction set. */
+/* Resize and normalise. */
 #include "dispatch.h"
 #include "image.h"
 
-int32_t edge_resample_horizontal(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,
-                                 const int32_t *weights, size_t taps, size_t out_width, uint8_t *out)
+int32_t edge_resample_horizontal_scalar(const uint8_t *image, size_t height, size_t width, const int32_t *bounds,
+                                        const int32_t *weights, size_t taps, size_t out_width, uint8_t *out)
 {
     if (!edge_taps_fit(bounds, out_width, taps, width))
         return EDGE_BAD_SIZE;
     for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < out_width; x++, out += EDGE_CHANNELS) {
-            const uint8_t *pixel = image + (y * width + (size_t)bounds[2 * x]) * EDGE_CHANNELS;
-            const int32_t *weight = weights + x * taps;
-            /* Unsigned, because weights from anywhere may overflow; from a resize they never do. */
-            uint32_t r = 1u << (EDGE_PRECISION_BITS - 1), g = r, b = r;
-            for (int32_t t = 0; t < bounds[2 * x + 1]; t++, pixel += EDGE_CHANNELS) {
-                r += pixel[0] * (uint32_t)weight[t];
-                g += pixel[1] * (uint32_t)weight[t];
-                b += pixel[2] * (uint32_t)weight[t];
-            }
-            out[0] = edge_clip((int32_t)r);
-            out[1] = edge_clip((int32_t)g);
-            out[2] = edge_clip((int32_t)b);
-        }
+        for (size_t x = 0; x < out_width; x++, out += EDGE_CHANNELS)
+            edge_horizontal_pixel(image + (y * width + (size_t)bounds[2 * x]) * EDGE_CHANNELS, weights + x * taps,
+                                  (size_t)bounds[2 * x + 1], out);
     return EDGE_OK;
 }
 

@@ -27,6 +27,21 @@ EDGE_INLINE int edge_taps_fit(const int32_t *bounds, size_t outputs, size_t taps
     return 1;
 }
 
+/* One output pixel of the horizontal pass; `count` source pixels lie from `pixel` on. */
+EDGE_INLINE void edge_horizontal_pixel(const uint8_t *pixel, const int32_t *weights, size_t count, uint8_t *out)
+{
+    /* Unsigned, because weights from anywhere may overflow; from a resize they never do. */
+    uint32_t r = 1u << (EDGE_PRECISION_BITS - 1), g = r, b = r;
+    for (size_t t = 0; t < count; t++, pixel += EDGE_CHANNELS) {
+        r += pixel[0] * (uint32_t)weights[t];
+        g += pixel[1] * (uint32_t)weights[t];
+        b += pixel[2] * (uint32_t)weights[t];
+    }
+    out[0] = edge_clip((int32_t)r);
+    out[1] = edge_clip((int32_t)g);
+    out[2] = edge_clip((int32_t)b);
+}
+
 EDGE_INLINE void edge_vertical_strip(const uint8_t *source, size_t stride, const int32_t *weights, size_t taps,
                                      size_t bytes, uint8_t *out)
 {

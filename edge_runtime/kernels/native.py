@@ -19,20 +19,27 @@ if TYPE_CHECKING:
     from edge_runtime.kernels.interface import F32, I32, U8, U16, GateBinder, GateBuffers, GateOutcome, GatePlan
     from edge_runtime.kernels.latents import LatentPlan
 
-# The versions of each kernel in the dispatch table of csrc/dispatch.c, best last; the others have one.
+# The versions of each kernel in the dispatch tables of csrc/dispatch.c, best last; the others have one.
 _VERSIONS = {
-    "uncertainty": ("avx2",),
-    "softmax": ("avx2",),
-    "class_attention": ("avx2",),
-    "rollout": ("avx2",),
-    "resample_vertical": ("avx2",),
-    "gather": ("avx2", "avx512"),
-    "feature_transform": ("avx2",),
-    "feature_encode": ("avx2",),
-    "feature_decode": ("avx2",),
+    "uncertainty": ("avx2", "neon"),
+    "softmax": ("avx2", "neon"),
+    "class_attention": ("avx2", "neon"),
+    "rollout": ("avx2", "neon"),
+    "resample_horizontal": ("neon", "dotprod"),
+    "resample_vertical": ("avx2", "neon"),
+    "gather": ("avx2", "avx512", "neon"),
+    "feature_transform": ("avx2", "neon"),
+    "feature_encode": ("avx2", "neon"),
+    "feature_decode": ("avx2", "neon"),
 }
 # Instruction sets that one of csrc/dispatch.c's tables may take versions from.
-_INCLUDES = {"scalar": (), "avx2": ("avx2",), "avx512": ("avx2", "avx512")}
+_INCLUDES = {
+    "scalar": (),
+    "avx2": ("avx2",),
+    "avx512": ("avx2", "avx512"),
+    "neon": ("neon",),
+    "dotprod": ("neon", "dotprod"),
+}
 
 __all__ = ["FeatureCoder", "rans_decode", "rans_encode"]
 
@@ -74,7 +81,7 @@ def _variant(kernel: str, isa: str) -> str:
 
 
 def use_isa(name: str) -> bool:
-    """Choose "scalar", "avx2" or "avx512" for comparisons; False, and no change, where this CPU lacks it."""
+    """Choose one of `_INCLUDES` by name for comparisons; False, and no change, where this CPU lacks it."""
     return bool(lib.edge_dispatch_use(name.encode()) == 0)
 
 
