@@ -1,10 +1,10 @@
-"""Checks the ceilings that profiles are held against: csrc/limits.c beside plain loops that the compiler makes vectors of.
+"""Checks the ceilings that profiles are held against, csrc/limits.c, beside plain loops that the compiler vectorises.
 
     python benchmarks/ceilings.py [--json FILE] [--rounds N]
 
 Needs gcc. Both run in turns in one process, ours with the best instruction set of this CPU. A figure is ours over the
-plain loop's per second, the ratio of medians, with the 10 % and 90 % quantiles of single rounds. Well above 1 is a plain
-loop that the compiler did not do well; well below 1 is a ceiling that is none.
+plain loop's per second, the ratio of medians, with the 10 % and 90 % quantiles of single rounds. Well above 1 is a
+plain loop that the compiler did not do well; well below 1 is a ceiling that is none.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def ceilings(ffi: FFI, plain: Any, rounds: int) -> dict[str, Any]:
         a, b, out = (np.ones(count, np.float32) for _ in range(3))
         pa, pb, po = (ffi.from_buffer("float[]", array) for array in (a, b, out))
         pairs = {
-            "copy": (lambda: limits.copy(a, out), lambda: plain.stream_copy(pa, po, count)),  # noqa: B023
-            "triad": (lambda: limits.triad(a, b, out), lambda: plain.stream_triad(pa, pb, 3.0, po, count)),  # noqa: B023
+            "copy": (lambda: limits.copy(a, out, 1), lambda: plain.stream_copy(pa, po, count)),  # noqa: B023
+            "triad": (lambda: limits.triad(a, b, out, 1), lambda: plain.stream_triad(pa, pb, 3.0, po, count)),  # noqa: B023
         }
         for name, (our_call, plain_call) in pairs.items():
             found[f"{name}, {size}"] = compared(Rival("ours", our_call), Rival("plain", plain_call), 1, rounds)
