@@ -4,8 +4,8 @@
 
 Needs gcc, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user. A typical call of each public kernel runs once
 per instruction set; its instructions are counted exactly, start-up left out, so the same compiler gives the same number
-every time. They are no time, which an emulator cannot tell. Exits 1, with a line each, when a kernel needs over 2 % more
-than recorded, or has lost a set that was recorded.
+every time. They are no time, which an emulator cannot tell. Exits 1, with a line each, when a kernel needs over 2 %
+more than recorded, or has lost a set that was recorded.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cffi import FFI
@@ -24,18 +24,21 @@ from result_files import ROOT
 
 from edge_runtime.kernels import limits
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SOURCE = ROOT / "csrc" / "bench" / "stream.c"
 # A loop that the compiler knew for a memcpy would be the same function on both sides.
 FLAGS = ("-std=c11", "-O3", "-march=native", "-ffp-contract=fast", "-fno-tree-loop-distribute-patterns", "-Wall")
 DECLARATIONS = """
-void stream_copy(const float *from, float *to, size_t count);
-void stream_triad(const float *a, const float *b, float scale, float *out, size_t count);
-size_t stream_floats(const float *in, float *out, size_t count);
+void stream_copy(const float *from, float *to, size_t count, size_t times);
+void stream_triad(const float *a, const float *b, float scale, float *out, size_t count, size_t times);
+size_t stream_floats(const float *in, float *out, size_t count, size_t times);
 """
-SIZES = {"in cache": 1 << 14, "beyond": 1 << 24}
-"""Floats of each array."""
-FEW = 1 << 10
-"""Floats that stay in the first-level cache."""
+SIZES = {"in cache": (1 << 14, 200), "beyond": (1 << 24, 1)}
+"""Floats of each array, and how often a call goes over them."""
+FEW = 1 << 10, 200
+"""The same for floats that stay in the first-level cache."""
 
 
 def build(folder: Path) -> tuple[FFI, Any]:
@@ -46,31 +49,44 @@ def build(folder: Path) -> tuple[FFI, Any]:
     return ffi, ffi.dlopen(str(library))
 
 
-def compared(ours: Rival, plain: Rival, more_work: float, rounds: int) -> dict[str, Any]:
+def compared(ours: Callable[[], Any], plain: Callable[[], Any], more_work: float, rounds: int) -> dict[str, Any]:
     """Ours per second over the plain loop's, where one of our calls does `more_work` times the plain one's."""
-    times = race([ours, plain], rounds)[plain.name]
+    times = race([Rival("ours", ours), Rival("plain", plain)], rounds)["plain"]
     return {"ratio": round(times["ratio"] * more_work, 3), "spread": [round(s * more_work, 3) for s in times["spread"]]}
 
 
+def memory(ffi: FFI, plain: Any, count: int, times: int, rounds: int) -> dict[str, Any]:
+    """Copy and triad over arrays of `count` floats."""
+    a, b, out = (np.ones(count, np.float32) for _ in range(3))
+    pa, pb, po = (ffi.from_buffer("float[]", array) for array in (a, b, out))
+    return {
+        "copy": compared(
+            lambda: limits.copy(a, out, times), lambda: plain.stream_copy(pa, po, count, times), 1, rounds
+        ),
+        "triad": compared(
+            lambda: limits.triad(a, b, out, times), lambda: plain.stream_triad(pa, pb, 3.0, po, count, times), 1, rounds
+        ),
+    }
+
+
+def multiply_adds(ffi: FFI, plain: Any, rounds: int) -> dict[str, Any] | None:
+    """Floats; None where our side has no loop."""
+    count, times = FEW
+    values, out = np.full(count, 0.5, np.float32), np.empty(count, np.float32)
+    arguments = ffi.from_buffer("float[]", values), ffi.from_buffer("float[]", out), count, times
+    more_work = limits.floats() / plain.stream_floats(*arguments)
+    return compared(limits.floats, lambda: plain.stream_floats(*arguments), more_work, rounds) if more_work else None
+
+
 def ceilings(ffi: FFI, plain: Any, rounds: int) -> dict[str, Any]:
-    """Copy and triad at both sizes, and multiply-adds."""
-    found = {}
-    for size, count in SIZES.items():
-        a, b, out = (np.ones(count, np.float32) for _ in range(3))
-        pa, pb, po = (ffi.from_buffer("float[]", array) for array in (a, b, out))
-        pairs = {
-            "copy": (lambda: limits.copy(a, out, 1), lambda: plain.stream_copy(pa, po, count)),  # noqa: B023
-            "triad": (lambda: limits.triad(a, b, out, 1), lambda: plain.stream_triad(pa, pb, 3.0, po, count)),  # noqa: B023
-        }
-        for name, (our_call, plain_call) in pairs.items():
-            found[f"{name}, {size}"] = compared(Rival("ours", our_call), Rival("plain", plain_call), 1, rounds)
-    values, out = np.full(FEW, 0.5, np.float32), np.empty(FEW, np.float32)
-    pv, po = ffi.from_buffer("float[]", values), ffi.from_buffer("float[]", out)
-    more_work = limits.floats() / plain.stream_floats(pv, po, FEW)
-    if more_work:
-        plain_floats = Rival("plain", lambda: plain.stream_floats(pv, po, FEW))
-        found["float multiply-adds"] = compared(Rival("ours", limits.floats), plain_floats, more_work, rounds)
-    return found
+    """Memory at both sizes, and arithmetic."""
+    found = {
+        f"{name}, {size}": row
+        for size, (count, times) in SIZES.items()
+        for name, row in memory(ffi, plain, count, times, rounds).items()
+    }
+    floats = multiply_adds(ffi, plain, rounds)
+    return found | ({"float multiply-adds": floats} if floats else {})
 
 
 def main() -> None:
