@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -130,6 +133,20 @@ def test_demo_without_photos_takes_scikit_images(tmp_path: Path, capsys: pytest.
     assert main(["demo", "--bundle", ZOO, "--out", str(tmp_path / "demo.html"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["answers"][0]["photo"] == "astronaut.png"
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:
+    """Standard output closed by the other end, as `| head` does, ends a command in silence."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_runtime", "kernels"], stdout=writer, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_kernels_names_the_backend_and_each_variant(capsys: pytest.CaptureFixture[str]) -> None:
