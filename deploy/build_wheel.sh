@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build_wheel.sh TARGET OUT [SOURCE]: the wheel of SOURCE (else of this tree's tracked files) for a target, into OUT.
+# build_wheel.sh TARGET OUT [SOURCE]: the wheel of SOURCE (else of this tree) for a target, into OUT.
 #
 # One wheel serves every Python from 3.10 on. Fails if its tag says otherwise, or asks for a newer C library than 2.28.
 set -euo pipefail
@@ -23,8 +23,8 @@ fi
 if [ $# -gt 2 ]; then
     cp -r "$3" "$work/source"
 else
-    mkdir "$work/source"
-    (cd "$root" && git ls-files -z | grep -zv -e '^zoo/' -e '^benchmarks/' | xargs -0 cp --parents -t "$work/source")
+    "$here/copy_tree.sh" "$work/source" csrc edge_runtime exporters server_ref \
+        LICENSE MANIFEST.in NOTICE README.md pyproject.toml setup.py
 fi
 
 if [ "$target" != x86_64 ]; then
