@@ -29,12 +29,27 @@ EDGE_INLINE uint16x8_t add_bytes(const struct sums *first, const struct sums *se
                      vuzp1q_u16(vreinterpretq_u16_u32(high[0]), vreinterpretq_u16_u32(high[1])));
 }
 
+/* Four taps of every row, from byte `offset` on. */
+DOTPROD EDGE_INLINE void add_taps(struct sums sums[EDGE_BLOCK_ROWS], const struct edge_block *block, size_t offset,
+                                  int32x4_t weights)
+{
+    const uint8x16_t colours = vld1q_u8(by_colour);
+    uint8x16_t parts = vqtbl1q_u8(vreinterpretq_u8_s32(weights), vld1q_u8(by_weight));
+#pragma GCC unroll 4
+    for (size_t i = 0; i < EDGE_BLOCK_ROWS; i++) {
+        uint8x16_t pixels = vqtbl1q_u8(vld1q_u8(block->in[i] + offset), colours);
+        sums[i].byte[0] = vdotq_laneq_u32(sums[i].byte[0], pixels, parts, 0);
+        sums[i].byte[1] = vdotq_laneq_u32(sums[i].byte[1], pixels, parts, 1);
+        sums[i].byte[2] = vdotq_laneq_u32(sums[i].byte[2], pixels, parts, 2);
+        sums[i].byte[3] = vdotq_laneq_u32(sums[i].byte[3], pixels, parts, 3);
+    }
+}
+
 DOTPROD static void resample_block(const struct edge_block *block, const int32_t *bounds, const int32_t *weights,
                                    size_t taps, size_t out_width)
 {
-    const uint8x16_t colours = vld1q_u8(by_colour), places = vld1q_u8(by_weight);
     for (size_t x = 0; x < out_width; x++, weights += taps) {
-        size_t offset = (size_t)bounds[2 * x] * EDGE_CHANNELS, count = (size_t)bounds[2 * x + 1];
+        size_t offset = (size_t)bounds[2 * x] * EDGE_CHANNELS, count = (size_t)bounds[2 * x + 1], t = 0;
         if (!edge_loads_fit(block, offset, count)) {
             edge_pixels_at_the_end(block, offset, weights, count, x);
             continue;
@@ -45,22 +60,13 @@ DOTPROD static void resample_block(const struct edge_block *block, const int32_t
             sums[i].byte[0] = vdupq_n_u32(1u << (EDGE_PRECISION_BITS - 1));
             sums[i].byte[1] = sums[i].byte[2] = sums[i].byte[3] = vdupq_n_u32(0);
         }
-        for (size_t t = 0; t < count; t += EDGE_TAPS_AT_ONCE, offset += EDGE_TAPS_AT_ONCE * EDGE_CHANNELS) {
-            int32x4_t four = edge_next_weights(weights + t, count - t);
-            uint8x16_t parts = vqtbl1q_u8(vreinterpretq_u8_s32(four), places);
-#pragma GCC unroll 4
-            for (size_t i = 0; i < EDGE_BLOCK_ROWS; i++) {
-                uint8x16_t pixels = vqtbl1q_u8(vld1q_u8(block->in[i] + offset), colours);
-                sums[i].byte[0] = vdotq_laneq_u32(sums[i].byte[0], pixels, parts, 0);
-                sums[i].byte[1] = vdotq_laneq_u32(sums[i].byte[1], pixels, parts, 1);
-                sums[i].byte[2] = vdotq_laneq_u32(sums[i].byte[2], pixels, parts, 2);
-                sums[i].byte[3] = vdotq_laneq_u32(sums[i].byte[3], pixels, parts, 3);
-            }
-        }
+        for (; t + EDGE_TAPS_AT_ONCE <= count; t += EDGE_TAPS_AT_ONCE)
+            add_taps(sums, block, offset + t * EDGE_CHANNELS, vld1q_s32(weights + t));
+        if (t < count)
+            add_taps(sums, block, offset + t * EDGE_CHANNELS, edge_few_weights(weights + t, count - t));
 #pragma GCC unroll 2
         for (size_t i = 0; i < EDGE_BLOCK_ROWS; i += 2)
-            edge_store_two_pixels(add_bytes(sums + i, sums + i + 1), block->out[i] + x * EDGE_CHANNELS,
-                                  block->out[i + 1] + x * EDGE_CHANNELS);
+            edge_store_two(add_bytes(sums + i, sums + i + 1), block->out + i, x, x + 1 == out_width);
     }
 }
 

@@ -58,25 +58,30 @@ EDGE_INLINE void edge_pixels_at_the_end(const struct edge_block *block, size_t o
         edge_horizontal_pixel(block->in[i] + offset, weights, count, block->out[i] + x * EDGE_CHANNELS);
 }
 
-/* The next four weights, zeros from `left` on. */
-EDGE_INLINE int32x4_t edge_next_weights(const int32_t *weights, size_t left)
+/* Fewer weights than four, then zeros. */
+EDGE_INLINE int32x4_t edge_few_weights(const int32_t *weights, size_t count)
 {
-    if (left >= EDGE_TAPS_AT_ONCE)
-        return vld1q_s32(weights);
     int32x4_t few = vsetq_lane_s32(weights[0], vdupq_n_s32(0), 0);
-    if (left > 1)
+    if (count > 1)
         few = vsetq_lane_s32(weights[1], few, 1);
-    return left > 2 ? vsetq_lane_s32(weights[2], few, 2) : few;
+    return count > 2 ? vsetq_lane_s32(weights[2], few, 2) : few;
 }
 
-/* Upper halves of sums of two rows' red, green, blue and nothing, in units of 2^-6, to bytes. */
-EDGE_INLINE void edge_store_two_pixels(uint16x8_t sums, uint8_t *first, uint8_t *second)
+/* Pixel `x` of two rows, from the upper halves of the sums for red, green, blue and nothing, in units of 2^-6. But for
+ * the last one, what is written beyond a pixel is written over by the next. */
+EDGE_INLINE void edge_store_two(uint16x8_t sums, uint8_t *const rows[2], size_t x, int last)
 {
     uint8x8_t bytes = vqshrun_n_s16(vreinterpretq_s16_u16(sums), EDGE_PRECISION_BITS - 16);
-    vst1_lane_u16((uint16_t *)first, vreinterpret_u16_u8(bytes), 0);
-    vst1_lane_u8(first + 2, bytes, 2);
-    vst1_lane_u16((uint16_t *)second, vreinterpret_u16_u8(bytes), 2);
-    vst1_lane_u8(second + 2, bytes, 6);
+    uint8_t *first = rows[0] + x * EDGE_CHANNELS, *second = rows[1] + x * EDGE_CHANNELS;
+    if (last) {
+        vst1_lane_u16((uint16_t *)first, vreinterpret_u16_u8(bytes), 0);
+        vst1_lane_u8(first + 2, bytes, 2);
+        vst1_lane_u16((uint16_t *)second, vreinterpret_u16_u8(bytes), 2);
+        vst1_lane_u8(second + 2, bytes, 6);
+    } else {
+        vst1_lane_u32((uint32_t *)first, vreinterpret_u32_u8(bytes), 0);
+        vst1_lane_u32((uint32_t *)second, vreinterpret_u32_u8(bytes), 1);
+    }
 }
 
 #endif

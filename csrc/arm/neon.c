@@ -7,6 +7,9 @@
 
 #include <arm_neon.h>
 
+/* Groups of four lanes that share a pass over the heads. */
+#define GROUPS 4
+
 /* Four lanes of double. */
 struct lanes {
     float64x2_t low, high;
@@ -49,42 +52,61 @@ static int32_t renormalise(float *values, size_t count)
     return EDGE_OK;
 }
 
+/* Sums over heads, which are so many values apart, of sixteen neighbours from each. */
+EDGE_INLINE void add_heads(struct lanes sums[GROUPS], const float *values, size_t heads, size_t apart)
+{
+#pragma GCC unroll 4
+    for (size_t group = 0; group < GROUPS; group++)
+        sums[group] = (struct lanes){vdupq_n_f64(0.0), vdupq_n_f64(0.0)};
+    for (size_t head = 0; head < heads; head++, values += apart)
+#pragma GCC unroll 4
+        for (size_t group = 0; group < GROUPS; group++)
+            sums[group] = add_four(sums[group], values + group * EDGE_LANES);
+}
+
+/* The same of one. */
+EDGE_INLINE double add_heads_of_one(const float *value, size_t heads, size_t apart)
+{
+    double sum = 0.0;
+    for (size_t head = 0; head < heads; head++)
+        sum += (double)value[head * apart];
+    return sum;
+}
+
 int32_t edge_class_attention_neon(const float *attention, size_t heads, size_t tokens, float *scores)
 {
     size_t count = tokens - 1, i = 0;
-    const float *rows = attention + 1;
-    for (; i + EDGE_LANES <= count; i += EDGE_LANES) {
-        struct lanes sums = {vdupq_n_f64(0.0), vdupq_n_f64(0.0)};
-        for (size_t head = 0; head < heads; head++)
-            sums = add_four(sums, rows + head * tokens + i);
-        store_four(scores + i, sums);
+    for (; i + GROUPS * EDGE_LANES <= count; i += GROUPS * EDGE_LANES) {
+        struct lanes sums[GROUPS];
+        add_heads(sums, attention + 1 + i, heads, tokens);
+#pragma GCC unroll 4
+        for (size_t group = 0; group < GROUPS; group++)
+            store_four(scores + i + group * EDGE_LANES, sums[group]);
     }
-    for (; i < count; i++) {
-        double sum = 0.0;
-        for (size_t head = 0; head < heads; head++)
-            sum += (double)rows[head * tokens + i];
-        scores[i] = (float)sum;
-    }
+    for (; i < count; i++)
+        scores[i] = (float)add_heads_of_one(attention + 1 + i, heads, tokens);
     return renormalise(scores, count);
 }
 
-/* next += weight * the sum of one token's rows of all heads, which are a matrix apart. */
+EDGE_INLINE void add_weighted(double *to, double weight, struct lanes lanes)
+{
+    vst1q_f64(to, vaddq_f64(vld1q_f64(to), vmulq_n_f64(lanes.low, weight)));
+    vst1q_f64(to + 2, vaddq_f64(vld1q_f64(to + 2), vmulq_n_f64(lanes.high, weight)));
+}
+
+/* next += weight * the sum of one token's rows of all heads. */
 static void add_row(double *next, double weight, const float *row, size_t heads, size_t tokens)
 {
-    size_t matrix = tokens * tokens, j = 0;
-    for (; j + EDGE_LANES <= tokens; j += EDGE_LANES) {
-        struct lanes sums = {vdupq_n_f64(0.0), vdupq_n_f64(0.0)};
-        for (size_t head = 0; head < heads; head++)
-            sums = add_four(sums, row + head * matrix + j);
-        vst1q_f64(next + j, vaddq_f64(vld1q_f64(next + j), vmulq_n_f64(sums.low, weight)));
-        vst1q_f64(next + j + 2, vaddq_f64(vld1q_f64(next + j + 2), vmulq_n_f64(sums.high, weight)));
+    size_t apart = tokens * tokens, j = 0;
+    for (; j + GROUPS * EDGE_LANES <= tokens; j += GROUPS * EDGE_LANES) {
+        struct lanes sums[GROUPS];
+        add_heads(sums, row + j, heads, apart);
+#pragma GCC unroll 4
+        for (size_t group = 0; group < GROUPS; group++)
+            add_weighted(next + j + group * EDGE_LANES, weight, sums[group]);
     }
-    for (; j < tokens; j++) {
-        double sum = 0.0;
-        for (size_t head = 0; head < heads; head++)
-            sum += (double)row[head * matrix + j];
-        next[j] += weight * sum;
-    }
+    for (; j < tokens; j++)
+        next[j] += weight * add_heads_of_one(row + j, heads, apart);
 }
 
 int32_t edge_rollout_neon(const float *attention, size_t layers, size_t heads, size_t tokens, double *scratch,
@@ -115,7 +137,6 @@ void edge_gather_usual_neon(const uint8_t *image, size_t width, const uint16_t *
     size_t stride = width * EDGE_PIXEL;
     for (size_t i = 0; i < k; i++) {
         const uint8_t *source = image + edge_patch_offset(indices[i], columns, width, EDGE_USUAL_PATCH);
-#pragma GCC unroll 16
         for (size_t y = 0; y < EDGE_USUAL_PATCH; y++, source += stride, patches += EDGE_USUAL_ROW)
             vst1q_u8_x3(patches, vld1q_u8_x3(source));
     }

@@ -7,7 +7,8 @@
 #include <arm_neon.h>
 
 #define UNIT_BITS 14
-#define TILE 8
+/* Positions of a map that are transposed together. */
+#define TILE 4
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -184,51 +185,60 @@ int32_t edge_uncode_neon(const uint16_t *symbols, const uint16_t *middle, const 
     return vminvq_s16(beyond) < 0;
 }
 
-/* Rows and columns of 8 × 8 16-bit integers change places. */
-INLINE void transpose(int16x8_t rows[TILE])
+/* Four rows and columns change places. */
+INLINE void transpose(float32x4_t rows[TILE])
 {
-    int32x4_t a[TILE];
-    int64x2_t b[TILE];
+    float64x2_t pairs[TILE];
+#pragma GCC unroll 2
     for (size_t i = 0; i < TILE; i += 2) {
-        a[i] = vreinterpretq_s32_s16(vtrn1q_s16(rows[i], rows[i + 1]));
-        a[i + 1] = vreinterpretq_s32_s16(vtrn2q_s16(rows[i], rows[i + 1]));
+        pairs[i] = vreinterpretq_f64_f32(vtrn1q_f32(rows[i], rows[i + 1]));
+        pairs[i + 1] = vreinterpretq_f64_f32(vtrn2q_f32(rows[i], rows[i + 1]));
     }
-    for (size_t i = 0; i < TILE; i += 1 + 2 * (i % 2)) {
-        b[i] = vreinterpretq_s64_s32(vtrn1q_s32(a[i], a[i + 2]));
-        b[i + 2] = vreinterpretq_s64_s32(vtrn2q_s32(a[i], a[i + 2]));
-    }
+#pragma GCC unroll 2
     for (size_t i = 0; i < TILE / 2; i++) {
-        rows[i] = vreinterpretq_s16_s64(vtrn1q_s64(b[i], b[i + 4]));
-        rows[i + 4] = vreinterpretq_s16_s64(vtrn2q_s64(b[i], b[i + 4]));
+        rows[i] = vreinterpretq_f32_f64(vtrn1q_f64(pairs[i], pairs[i + 2]));
+        rows[i + 2] = vreinterpretq_f32_f64(vtrn2q_f64(pairs[i], pairs[i + 2]));
     }
 }
 
-/* Four values of a channel; `strange` becomes NaN where one is not finite. */
-INLINE int32x4_t scale(const float *values, float mean, float factor, float32x4_t *strange)
+/* One value for each of eight channels. */
+struct eight {
+    float32x4_t half[2];
+};
+
+INLINE struct eight load_eight(const float *from)
 {
-    float32x4_t scaled = vmulq_n_f32(vsubq_f32(vld1q_f32(values), vdupq_n_f32(mean)), factor);
-    *strange = vfmaq_f32(*strange, scaled, vdupq_n_f32(0));
-    return clamp_and_round(scaled, -16384, 16383);
+    return (struct eight){{vld1q_f32(from), vld1q_f32(from + 4)}};
 }
 
-/* Eight channels of a map that has at least eight positions; the last tile overlaps the one before it. */
+/* Adds NaN to `strange` where a value is not finite. */
+INLINE int32x4_t scale(float32x4_t values, float32x4_t mean, float32x4_t factor, float32x4_t *strange)
+{
+    values = vmulq_f32(vsubq_f32(values, mean), factor);
+    *strange = vfmaq_f32(*strange, values, vdupq_n_f32(0));
+    return clamp_and_round(values, -16384, 16383);
+}
+
+/* Eight channels of a map that has at least four positions; the last tile overlaps the one before it. */
 static float32x4_t load_channels(const float *map, size_t positions, const float *mean, const float *factor,
                                  size_t stride, int16_t *out)
 {
+    const struct eight means = load_eight(mean), factors = load_eight(factor);
     float32x4_t strange = vdupq_n_f32(0);
     for (size_t at = 0; at < positions; at += TILE) {
         size_t p = at + TILE <= positions ? at : positions - TILE;
-        int16x8_t tile[TILE];
+        const float *from = map + p;
+        int16_t *to = out + p * stride;
+        float32x4_t tile[2 * TILE];
 #pragma GCC unroll 8
-        for (size_t c = 0; c < TILE; c++) {
-            const float *values = map + c * positions + p;
-            tile[c] = narrow(scale(values, mean[c], factor[c], &strange),
-                             scale(values + 4, mean[c], factor[c], &strange));
-        }
+        for (size_t c = 0; c < 2 * TILE; c++, from += positions)
+            tile[c] = vld1q_f32(from);
         transpose(tile);
-#pragma GCC unroll 8
-        for (size_t i = 0; i < TILE; i++)
-            vst1q_s16(out + (p + i) * stride, tile[i]);
+        transpose(tile + TILE);
+#pragma GCC unroll 4
+        for (size_t i = 0; i < TILE; i++, to += stride)
+            vst1q_s16(to, narrow(scale(tile[i], means.half[0], factors.half[0], &strange),
+                                 scale(tile[TILE + i], means.half[1], factors.half[1], &strange)));
     }
     return strange;
 }
@@ -236,10 +246,10 @@ static float32x4_t load_channels(const float *map, size_t positions, const float
 int32_t edge_load_map_neon(const float *map, size_t channels, size_t positions, const float *mean, const float *scale,
                            size_t stride, int16_t *out)
 {
-    if (positions < TILE || channels % TILE)
+    if (positions < TILE || channels % 8)
         return edge_load_map_scalar(map, channels, positions, mean, scale, stride, out);
     float32x4_t strange = vdupq_n_f32(0);
-    for (size_t c = 0; c < channels; c += TILE)
+    for (size_t c = 0; c < channels; c += 8)
         strange = vaddq_f32(strange, load_channels(map + c * positions, positions, mean + c, scale + c, stride, out + c));
     for (size_t p = 0; p < positions && channels < stride; p++)
         memset(out + p * stride + channels, 0, (stride - channels) * sizeof *out);
@@ -247,46 +257,58 @@ int32_t edge_load_map_neon(const float *map, size_t channels, size_t positions, 
     return vminvq_u32(vceqzq_f32(strange)) ? EDGE_OK : EDGE_BAD_FEATURES;
 }
 
-INLINE float32x4_t unscale(int32x4_t values, float mean, float factor, const float *floor)
+INLINE float32x4_t unscale(int32x4_t values, float32x4_t mean, float32x4_t factor)
 {
-    float32x4_t sized = vmulq_n_f32(vcvtq_f32_s32(values), factor);
-    sized = vaddq_f32(sized, vdupq_n_f32(mean));
-    if (!floor)
-        return sized;
-    uint32x4_t above = vcgtq_f32(sized, vdupq_n_f32(*floor));
-    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(sized), above));
+    return vaddq_f32(vmulq_f32(vcvtq_f32_s32(values), factor), mean);
 }
 
+/* Zero unless it is above. */
+INLINE float32x4_t only_above(float32x4_t values, float32x4_t floor)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(values), vcgtq_f32(values, floor)));
+}
+
+/* Where it is a constant whether there is a floor, nothing asks again. */
 INLINE void store_channels(const int16_t *in, size_t positions, const float *mean, const float *factor, size_t stride,
                            const float *floor, float *out)
 {
+    const struct eight means = load_eight(mean), factors = load_eight(factor);
+    const struct eight floors = load_eight(floor ? floor : mean);
     for (size_t at = 0; at < positions; at += TILE) {
         size_t p = at + TILE <= positions ? at : positions - TILE;
-        int16x8_t tile[TILE];
-#pragma GCC unroll 8
-        for (size_t i = 0; i < TILE; i++)
-            tile[i] = vld1q_s16(in + (p + i) * stride);
-        transpose(tile);
-#pragma GCC unroll 8
-        for (size_t c = 0; c < TILE; c++) {
-            const float *least = floor ? floor + c : NULL;
-            int32x4_t first = vmovl_s16(vget_low_s16(tile[c])), second = vmovl_high_s16(tile[c]);
-            vst1q_f32(out + c * positions + p, unscale(first, mean[c], factor[c], least));
-            vst1q_f32(out + c * positions + p + 4, unscale(second, mean[c], factor[c], least));
+        const int16_t *from = in + p * stride;
+        float *to = out + p;
+        float32x4_t tile[2 * TILE];
+#pragma GCC unroll 4
+        for (size_t i = 0; i < TILE; i++, from += stride) {
+            int16x8_t values = vld1q_s16(from);
+            tile[i] = unscale(vmovl_s16(vget_low_s16(values)), means.half[0], factors.half[0]);
+            tile[TILE + i] = unscale(vmovl_high_s16(values), means.half[1], factors.half[1]);
+            if (floor) {
+                tile[i] = only_above(tile[i], floors.half[0]);
+                tile[TILE + i] = only_above(tile[TILE + i], floors.half[1]);
+            }
         }
+        transpose(tile);
+        transpose(tile + TILE);
+#pragma GCC unroll 8
+        for (size_t c = 0; c < 2 * TILE; c++, to += positions)
+            vst1q_f32(to, tile[c]);
     }
 }
 
 void edge_store_map_neon(const int16_t *in, size_t channels, size_t positions, const float *mean, const float *unscale,
                          size_t stride, const float *floor, float *out)
 {
-    if (positions < TILE || channels % TILE) {
+    if (positions < TILE || channels % 8) {
         edge_store_map_scalar(in, channels, positions, mean, unscale, stride, floor, out);
         return;
     }
-    for (size_t c = 0; c < channels; c += TILE)
-        store_channels(in + c, positions, mean + c, unscale + c, stride, floor ? floor + c : NULL,
-                       out + c * positions);
+    for (size_t c = 0; c < channels; c += 8)
+        if (floor)
+            store_channels(in + c, positions, mean + c, unscale + c, stride, floor + c, out + c * positions);
+        else
+            store_channels(in + c, positions, mean + c, unscale + c, stride, NULL, out + c * positions);
 }
 
 #endif

@@ -71,47 +71,62 @@ int32_t edge_resample_vertical_neon(const uint8_t *image, size_t height, size_t 
 static const uint8_t first_two[16] = {0, 255, 1, 255, 2, 255, 255, 255, 3, 255, 4, 255, 5, 255, 255, 255};
 static const uint8_t last_two[16] = {6, 255, 7, 255, 8, 255, 255, 255, 9, 255, 10, 255, 11, 255, 255, 255};
 
+/* A row's sums; of the upper halves' eight, two are of each colour. */
+struct sums {
+    uint32x4_t low;
+    uint16x8_t high;
+};
+
+/* Four taps of every row, from byte `offset` on. */
+EDGE_INLINE void add_taps(struct sums sums[EDGE_BLOCK_ROWS], const struct edge_block *block, size_t offset,
+                          int32x4_t weights)
+{
+    const uint8x16_t first_places = vld1q_u8(first_two), last_places = vld1q_u8(last_two);
+    uint16x8_t halves = vreinterpretq_u16_s32(weights);
+    uint16x8_t first_high = vcombine_u16(vdup_laneq_u16(halves, 1), vdup_laneq_u16(halves, 3));
+    uint16x8_t last_high = vcombine_u16(vdup_laneq_u16(halves, 5), vdup_laneq_u16(halves, 7));
+#pragma GCC unroll 4
+    for (size_t i = 0; i < EDGE_BLOCK_ROWS; i++) {
+        uint8x16_t bytes = vld1q_u8(block->in[i] + offset);
+        uint16x8_t first = vreinterpretq_u16_u8(vqtbl1q_u8(bytes, first_places));
+        uint16x8_t last = vreinterpretq_u16_u8(vqtbl1q_u8(bytes, last_places));
+        sums[i].low = vmlal_laneq_u16(sums[i].low, vget_low_u16(first), halves, 0);
+        sums[i].low = vmlal_high_laneq_u16(sums[i].low, first, halves, 2);
+        sums[i].low = vmlal_laneq_u16(sums[i].low, vget_low_u16(last), halves, 4);
+        sums[i].low = vmlal_high_laneq_u16(sums[i].low, last, halves, 6);
+        sums[i].high = vmlaq_u16(vmlaq_u16(sums[i].high, first, first_high), last, last_high);
+    }
+}
+
+/* The upper halves of the sums of two rows. */
+EDGE_INLINE uint16x8_t add_two(const struct sums *first, const struct sums *second)
+{
+    uint64x2_t even = vreinterpretq_u64_u16(first->high), odd = vreinterpretq_u64_u16(second->high);
+    uint16x8_t high = vaddq_u16(vreinterpretq_u16_u64(vtrn1q_u64(even, odd)),
+                                vreinterpretq_u16_u64(vtrn2q_u64(even, odd)));
+    return add_halves(first->low, second->low, high);
+}
+
 static void resample_block(const struct edge_block *block, const int32_t *bounds, const int32_t *weights, size_t taps,
                            size_t out_width)
 {
-    const uint8x16_t places[2] = {vld1q_u8(first_two), vld1q_u8(last_two)};
     for (size_t x = 0; x < out_width; x++, weights += taps) {
-        size_t offset = (size_t)bounds[2 * x] * EDGE_CHANNELS, count = (size_t)bounds[2 * x + 1];
+        size_t offset = (size_t)bounds[2 * x] * EDGE_CHANNELS, count = (size_t)bounds[2 * x + 1], t = 0;
         if (!edge_loads_fit(block, offset, count)) {
             edge_pixels_at_the_end(block, offset, weights, count, x);
             continue;
         }
-        uint32x4_t low[EDGE_BLOCK_ROWS];
-        uint16x8_t high[EDGE_BLOCK_ROWS];
+        struct sums sums[EDGE_BLOCK_ROWS];
 #pragma GCC unroll 4
-        for (size_t i = 0; i < EDGE_BLOCK_ROWS; i++) {
-            low[i] = vdupq_n_u32(1u << (EDGE_PRECISION_BITS - 1));
-            high[i] = vdupq_n_u16(0);
-        }
-        for (size_t t = 0; t < count; t += EDGE_TAPS_AT_ONCE, offset += EDGE_TAPS_AT_ONCE * EDGE_CHANNELS) {
-            uint16x8_t four = vreinterpretq_u16_s32(edge_next_weights(weights + t, count - t));
-            uint16x8_t first_high = vcombine_u16(vdup_laneq_u16(four, 1), vdup_laneq_u16(four, 3));
-            uint16x8_t last_high = vcombine_u16(vdup_laneq_u16(four, 5), vdup_laneq_u16(four, 7));
-#pragma GCC unroll 4
-            for (size_t i = 0; i < EDGE_BLOCK_ROWS; i++) {
-                uint8x16_t bytes = vld1q_u8(block->in[i] + offset);
-                uint16x8_t first = vreinterpretq_u16_u8(vqtbl1q_u8(bytes, places[0]));
-                uint16x8_t last = vreinterpretq_u16_u8(vqtbl1q_u8(bytes, places[1]));
-                low[i] = vmlal_laneq_u16(low[i], vget_low_u16(first), four, 0);
-                low[i] = vmlal_high_laneq_u16(low[i], first, four, 2);
-                low[i] = vmlal_laneq_u16(low[i], vget_low_u16(last), four, 4);
-                low[i] = vmlal_high_laneq_u16(low[i], last, four, 6);
-                high[i] = vmlaq_u16(vmlaq_u16(high[i], first, first_high), last, last_high);
-            }
-        }
+        for (size_t i = 0; i < EDGE_BLOCK_ROWS; i++)
+            sums[i] = (struct sums){vdupq_n_u32(1u << (EDGE_PRECISION_BITS - 1)), vdupq_n_u16(0)};
+        for (; t + EDGE_TAPS_AT_ONCE <= count; t += EDGE_TAPS_AT_ONCE)
+            add_taps(sums, block, offset + t * EDGE_CHANNELS, vld1q_s32(weights + t));
+        if (t < count)
+            add_taps(sums, block, offset + t * EDGE_CHANNELS, edge_few_weights(weights + t, count - t));
 #pragma GCC unroll 2
-        for (size_t i = 0; i < EDGE_BLOCK_ROWS; i += 2) {
-            uint64x2_t even = vreinterpretq_u64_u16(high[i]), odd = vreinterpretq_u64_u16(high[i + 1]);
-            uint16x8_t both = vaddq_u16(vreinterpretq_u16_u64(vtrn1q_u64(even, odd)),
-                                        vreinterpretq_u16_u64(vtrn2q_u64(even, odd)));
-            edge_store_two_pixels(add_halves(low[i], low[i + 1], both), block->out[i] + x * EDGE_CHANNELS,
-                                  block->out[i + 1] + x * EDGE_CHANNELS);
-        }
+        for (size_t i = 0; i < EDGE_BLOCK_ROWS; i += 2)
+            edge_store_two(add_two(sums + i, sums + i + 1), block->out + i, x, x + 1 == out_width);
     }
 }
 
