@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_runtime.profiling.machine import cache_sizes
 from edge_runtime.profiling.report import Bandwidth, Ceilings, Peak
+from edge_runtime.profiling.rounds import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,10 +40,10 @@ def limits() -> Any | None:
         return None
 
 
-def chain() -> tuple[Callable[[], None], int] | None:
-    """The chain of additions and its cycles, for `rounds.measure`."""
+def chain() -> Chain | None:
+    """The chain of additions, None without `limits`."""
     found = limits()
-    return None if found is None else (found.chain, found.CHAIN_CYCLES)
+    return None if found is None else Chain(found.chain, found.CHAIN_CYCLES)
 
 
 def measure(threads: Iterable[int], root: Path) -> Ceilings | None:

@@ -7,7 +7,7 @@ additions, multiplications, comparisons and conversions of values; a multiply-ad
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Arithmetic = Literal["float", "int16"]
+    from edge_runtime.profiling.report import Arithmetic
 
 DELTA = 0.97
 # Operations per value, from the C sources. An exponential is a polynomial.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 Bound = Literal["memory", "arithmetic"]
+Arithmetic = Literal["float", "int16"]
 Clock = Literal["cpu", "wall"]
 
 
@@ -91,10 +92,10 @@ class Ceilings(_Table, frozen=True):
         return next((level for level in self.memory if working_set <= level.bytes), self.memory[-1])
 
 
-class Interval(_Table, frozen=True):
-    """A median, and between what bounds it lies with 95 % confidence."""
+class Estimate(_Table, frozen=True):
+    """A quantile, and between what bounds it lies with 95 % confidence."""
 
-    p50: float
+    value: float
     low: float
     high: float
 
@@ -102,17 +103,19 @@ class Interval(_Table, frozen=True):
 class Timing(_Table, frozen=True):
     """Seconds of one call. ``spread`` is the distance of the quartiles over the median.
 
-    ``cycles`` is the same call in additions of the chain that was measured in turns with it. ``stable`` says that the
-    median's interval had become narrow before the time was up. ``first`` is the first call in its process.
+    ``stable`` says that the median's interval had become narrow before the time was up. ``first`` is the first call in
+    its process. ``quick`` is what comparisons use: the lowest tenth, for a neighbour only ever makes a call slower, in
+    cycles where those were counted beside it, else in seconds.
     """
 
-    seconds: Interval
+    p50: Estimate
     p95: float
     spread: float
     samples: int
     stable: bool
     first: float
-    cycles: Interval | None = None
+    quick: Estimate
+    unit: Literal["cycles", "seconds"]
 
 
 class KernelRow(_Table, frozen=True):
@@ -123,6 +126,7 @@ class KernelRow(_Table, frozen=True):
     timing: Timing
     bytes: int
     operations: int
+    arithmetic: Arithmetic
     bandwidth_share: float | None = None
     arithmetic_share: float | None = None
     bound: Bound | None = None
@@ -144,6 +148,7 @@ class ModelRow(_Table, frozen=True):
     file: str
     runtime: str
     precision: str
+    provider: str
     threads: int
     clock: Clock
     macs: int
@@ -157,7 +162,13 @@ class ModelRow(_Table, frozen=True):
     @property
     def key(self) -> str:
         """What the same row of another profile has too."""
-        return f"{self.file} [{self.runtime}, {self.threads} threads]"
+        return f"{self.file} [{self.where}]"
+
+    @property
+    def where(self) -> str:
+        """Runtime, processor where it is not the CPU, and threads."""
+        on = "" if self.provider == "cpu" else f" {self.provider}"
+        return f"{self.runtime}{on} ×{self.threads}"
 
 
 class Stage(_Table, frozen=True):
@@ -180,7 +191,7 @@ class PipelineRow(_Table, frozen=True):
     @property
     def frame_s(self) -> float:
         """Seconds of one frame: the sum of the stages' medians."""
-        return sum(stage.timing.seconds.p50 for stage in self.stages)
+        return sum(stage.timing.p50.value for stage in self.stages)
 
 
 class Profile(_Table, frozen=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge_runtime.profiling.report import Interval, Timing
+from edge_runtime.profiling.report import Estimate, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ LEAST_SAMPLES, MOST_SAMPLES = 15, 400
 NARROW = 0.02
 CHAINS, CHAIN_TRIES = 8, 2
 NORMAL_95 = 1.96
-SLOW_QUANTILE = 0.95
+MIDDLE, SLOW, QUICK = 0.5, 0.95, 0.1
 
 
 class Task(NamedTuple):
@@ -70,18 +70,24 @@ class Timed:
         return len(self.samples) >= MOST_SAMPLES or (len(self.samples) >= LEAST_SAMPLES and narrow(self.samples))
 
 
-def cycle_length(clock: Callable[[], float], chain: tuple[Callable[[], None], int] | None) -> float | None:
-    """Seconds of a cycle now; ``chain`` is the loop and its cycles."""
+class Chain(NamedTuple):
+    """A loop that takes so many ``cycles``."""
+
+    run: Callable[[], None]
+    cycles: int
+
+
+def cycle_length(clock: Callable[[], float], chain: Chain | None) -> float | None:
+    """Seconds of a cycle now; None where nothing counts them."""
     if chain is None:
         return None
-    run, cycles = chain
     tries = []
     for _ in range(CHAIN_TRIES):
         start = clock()
         for _ in range(CHAINS):
-            run()
+            chain.run()
         tries.append(clock() - start)
-    return min(tries) / (CHAINS * cycles)
+    return min(tries) / (CHAINS * chain.cycles)
 
 
 def begin(task: Task, clock: Callable[[], float]) -> Timed:
@@ -91,7 +97,9 @@ def begin(task: Task, clock: Callable[[], float]) -> Timed:
     start = time.perf_counter()
     call()
     first = time.perf_counter() - start
-    taken = min(_mean_s(call, 1, clock) for _ in range(3))
+    taken = _mean_s(call, 1, clock)
+    if taken < SAMPLE_S:
+        taken = min(_mean_s(call, 1, clock) for _ in range(3))
     return Timed(task, call, first, max(1, int(SAMPLE_S / max(taken, 1e-9))))
 
 
@@ -100,7 +108,7 @@ def measure(
     budget_s: float,
     *,
     clock: Callable[[], float] = time.thread_time,
-    chain: tuple[Callable[[], None], int] | None = None,
+    chain: Chain | None = None,
     progress: tqdm | None = None,
     after_round: Callable[[], Any] = nullcontext,
 ) -> list[Timed]:
@@ -128,7 +136,7 @@ def measure(
     return found
 
 
-def _sample(timed: Timed, clock: Callable[[], float], chain: tuple[Callable[[], None], int] | None) -> Sample:
+def _sample(timed: Timed, clock: Callable[[], float], chain: Chain | None) -> Sample:
     timed.task.prepare()
     cycle_s = cycle_length(clock, chain)
     start = time.perf_counter()
@@ -147,16 +155,17 @@ def timing(samples: Sequence[Sample], first: float) -> Timing:
     """What the samples say of one call."""
     seconds = np.array([sample.seconds for sample in samples])
     low, high = np.quantile(seconds, [0.25, 0.75])
-    middle = interval(seconds)
+    middle = estimate(seconds, MIDDLE)
     cycles = cycles_of(samples)
     return Timing(
-        seconds=middle,
-        p95=float(np.quantile(seconds, SLOW_QUANTILE)),
-        spread=float((high - low) / middle.p50),
+        p50=middle,
+        p95=float(np.quantile(seconds, SLOW)),
+        spread=float((high - low) / middle.value),
         samples=len(samples),
         stable=len(samples) >= LEAST_SAMPLES and narrow(samples),
         first=first,
-        cycles=None if cycles is None else interval(cycles),
+        quick=estimate(seconds if cycles is None else cycles, QUICK),
+        unit="seconds" if cycles is None else "cycles",
     )
 
 
@@ -169,14 +178,14 @@ def cycles_of(samples: Sequence[Sample]) -> NDArray[np.float64] | None:
 def narrow(samples: Sequence[Sample]) -> bool:
     """Whether the median is known well enough: in cycles where they were counted."""
     cycles = cycles_of(samples)
-    found = interval(np.array([sample.seconds for sample in samples]) if cycles is None else cycles)
-    return max(found.high - found.p50, found.p50 - found.low) <= NARROW * found.p50
+    found = estimate(np.array([sample.seconds for sample in samples]) if cycles is None else cycles, MIDDLE)
+    return max(found.high - found.value, found.value - found.low) <= NARROW * found.value
 
 
-def interval(values: NDArray[np.float64]) -> Interval:
-    """The median with its 95 % interval by ranks, which supposes nothing of the distribution."""
+def estimate(values: NDArray[np.float64], quantile: float) -> Estimate:
+    """A quantile with its 95 % interval by ranks, which supposes nothing of the distribution."""
     ordered = np.sort(values)
     count = len(ordered)
-    reach = NORMAL_95 * math.sqrt(count) / 2
-    low, high = max(math.floor(count / 2 - reach), 0), min(math.ceil(count / 2 + reach), count - 1)
-    return Interval(float(np.median(ordered)), float(ordered[low]), float(ordered[high]))
+    reach = NORMAL_95 * math.sqrt(count * quantile * (1 - quantile))
+    low, high = max(math.floor(count * quantile - reach), 0), min(math.ceil(count * quantile + reach), count - 1)
+    return Estimate(float(np.quantile(ordered, quantile)), float(ordered[low]), float(ordered[high]))

@@ -1,0 +1,98 @@
+"""Two profiles side by side: which rows became slower or faster by more than chance and habit explain.
+
+Rows are compared by their quick times in cycles of the chain that was measured in turns with them: a clock that changed
+is not a kernel that changed. Only a row whose whole interval lies beyond the tolerance is called slower or faster.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from edge_runtime.profiling.fingerprint import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_runtime.profiling.report import Profile, Timing
+
+Judgement = Literal["slower", "faster", "same", "new", "gone"]
+
+# What placement in memory and the like change between two runs of the same program.
+TOLERANCE = 0.10
+
+
+class Verdict(NamedTuple):
+    """On one row; ``ratio`` is new over old, between ``low`` and ``high``, None where one side has no figures."""
+
+    key: str
+    judgement: Judgement
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Comparison(NamedTuple):
+    """Verdicts on all rows, and what differs between the machines' fingerprints."""
+
+    verdicts: list[Verdict]
+    differences: list[str]
+
+    @property
+    def ratio(self) -> float | None:
+        """The median over all rows that both have."""
+        found = [verdict.ratio for verdict in self.verdicts if verdict.ratio is not None]
+        return statistics.median(found) if found else None
+
+    @property
+    def slower(self) -> list[Verdict]:
+        """Rows that became slower."""
+        return [verdict for verdict in self.verdicts if verdict.judgement == "slower"]
+
+
+def compare(old: Profile, new: Profile) -> Comparison:
+    """Judge every row of either profile."""
+    before, after = timings(old), timings(new)
+    verdicts = [_judge(key, before.get(key), after.get(key)) for key in dict.fromkeys([*after, *before])]
+    return Comparison(verdicts, differences(old.fingerprint, new.fingerprint))
+
+
+def timings(profile: Profile) -> dict[str, Timing]:
+    """Every row that has figures, by its key; a stage's key begins with its system."""
+    found = {row.key: row.timing for row in profile.kernels}
+    found |= {row.key: row.timing for row in profile.models if row.timing is not None}
+    for pipeline in profile.pipelines:
+        found |= {f"{pipeline.system}: {stage.name}": stage.timing for stage in pipeline.stages}
+    return found
+
+
+def _judge(key: str, old: Timing | None, new: Timing | None) -> Verdict:
+    if old is None or new is None:
+        return Verdict(key, "new" if old is None else "gone")
+    same_unit = old.unit == new.unit
+    before, after = (old.quick, new.quick) if same_unit else (old.p50, new.p50)
+    low, high = after.low / before.high, after.high / before.low
+    return Verdict(key, _judgement(low, high), after.value / before.value, low, high)
+
+
+def _judgement(low: float, high: float) -> Judgement:
+    if low > 1 + TOLERANCE:
+        return "slower"
+    return "faster" if high < 1 / (1 + TOLERANCE) else "same"
+
+
+def text(comparison: Comparison) -> str:
+    """The verdicts, those that matter first, rows that stayed the same only counted."""
+    lines = [f"warning: another machine or software: {difference}" for difference in comparison.differences]
+    shown = [verdict for verdict in comparison.verdicts if verdict.judgement != "same"]
+    order: Sequence[Judgement] = ("slower", "faster", "new", "gone")
+    for verdict in sorted(shown, key=lambda one: order.index(one.judgement)):
+        lines.append(f"{verdict.judgement:7} {_figures(verdict):>24}  {verdict.key}")
+    same = len(comparison.verdicts) - len(shown)
+    ratio = "" if comparison.ratio is None else f"; median of all rows: × {comparison.ratio:.3f}"
+    lines.append(f"{same} rows the same within {TOLERANCE:.0%} and their intervals{ratio}, in cycles where counted")
+    return "\n".join(lines)
+
+
+def _figures(verdict: Verdict) -> str:
+    return "" if verdict.ratio is None else f"× {verdict.ratio:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
