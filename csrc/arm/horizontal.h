@@ -67,21 +67,21 @@ EDGE_INLINE int32x4_t edge_few_weights(const int32_t *weights, size_t count)
     return count > 2 ? vsetq_lane_s32(weights[2], few, 2) : few;
 }
 
-/* Pixel `x` of two rows, from the upper halves of the sums for red, green, blue and nothing, in units of 2^-6. But for
- * the last one, what is written beyond a pixel is written over by the next. */
+/* But for the last pixel of a row, what is written beyond it is written over by the next. */
+EDGE_INLINE void edge_store_pixel(uint32_t pixel, uint8_t *to, int last)
+{
+    if (last)
+        memcpy(to, &pixel, EDGE_CHANNELS);
+    else
+        memcpy(to, &pixel, sizeof pixel);
+}
+
+/* Pixel `x` of two rows, from the upper halves of the sums for red, green, blue and nothing, in units of 2^-6. */
 EDGE_INLINE void edge_store_two(uint16x8_t sums, uint8_t *const rows[2], size_t x, int last)
 {
     uint8x8_t bytes = vqshrun_n_s16(vreinterpretq_s16_u16(sums), EDGE_PRECISION_BITS - 16);
-    uint8_t *first = rows[0] + x * EDGE_CHANNELS, *second = rows[1] + x * EDGE_CHANNELS;
-    if (last) {
-        vst1_lane_u16((uint16_t *)first, vreinterpret_u16_u8(bytes), 0);
-        vst1_lane_u8(first + 2, bytes, 2);
-        vst1_lane_u16((uint16_t *)second, vreinterpret_u16_u8(bytes), 2);
-        vst1_lane_u8(second + 2, bytes, 6);
-    } else {
-        vst1_lane_u32((uint32_t *)first, vreinterpret_u32_u8(bytes), 0);
-        vst1_lane_u32((uint32_t *)second, vreinterpret_u32_u8(bytes), 1);
-    }
+    edge_store_pixel(vget_lane_u32(vreinterpret_u32_u8(bytes), 0), rows[0] + x * EDGE_CHANNELS, last);
+    edge_store_pixel(vget_lane_u32(vreinterpret_u32_u8(bytes), 1), rows[1] + x * EDGE_CHANNELS, last);
 }
 
 #endif

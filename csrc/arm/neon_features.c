@@ -178,8 +178,9 @@ int32_t edge_uncode_neon(const uint16_t *symbols, const uint16_t *middle, const 
     int16x8_t beyond = vdupq_n_s16(0);
     for (size_t d = 0; d < count; d += 8) {
         int16x8_t values = vreinterpretq_s16_u16(vsubq_u16(vld1q_u16(symbols + d), vld1q_u16(middle + d)));
-        /* Negative where the value is an escape's, or the reach says that low bits follow. */
-        beyond = vorrq_s16(beyond, vorrq_s16(vsubq_s16(largest, values), vld1q_s16(reach + d)));
+        int16x8_t escapes = vreinterpretq_s16_u16(vcgtq_s16(values, largest));
+        /* Negative where the symbol is an escape, or the reach says that low bits follow. */
+        beyond = vorrq_s16(beyond, vorrq_s16(escapes, vld1q_s16(reach + d)));
         vst1q_s16(levels + d, values);
     }
     return vminvq_s16(beyond) < 0;
