@@ -10,7 +10,6 @@ only to show their order of magnitude. Every rival must return the same result b
 from __future__ import annotations
 
 import argparse
-import importlib
 import itertools
 import json
 import os
@@ -28,13 +27,14 @@ import numpy as np
 from tqdm import tqdm
 
 from edge_runtime import kernels
+from edge_runtime.profiling.backends import backend_choices, kept
+from edge_runtime.profiling.kernel_cases import DELTA, kernel_cases
+from edge_runtime.profiling.synthetic import PATCH, SeenFrame, seen_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-PATCH = 16
-DELTA = 0.97
 # Long enough for the clock, short enough that a disturbance spoils one slice and not the race.
 SLICE_SECONDS = 0.002
 
@@ -48,32 +48,10 @@ class Rival:
     prepare: Callable[[], Any] = nullcontext
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What a model and a camera hand to the hot path."""
-
-    logits: np.ndarray
-    attention: np.ndarray
-    image: np.ndarray
-
-    @classmethod
-    def realistic(cls, side: int, classes: int) -> Frame:
-        """Three heads whose mean keeps about three quarters of the patches at delta 0.97."""
-        rng = np.random.default_rng(side)
-        count = (side // PATCH) ** 2
-        base = rng.gamma(0.75, size=count + 1)
-        heads = base * rng.gamma(4.0, size=(3, count + 1))
-        return cls(
-            rng.normal(0, 1, classes).astype(np.float32),
-            (heads / heads.sum(axis=1, keepdims=True)).astype(np.float32),
-            rng.integers(0, 256, (side, side, 3), dtype=np.uint8),
-        )
-
-
 class Composition:
     """The hot path as a careful user writes it with NumPy and bottleneck; only min-entropy, buffers reused."""
 
-    def __init__(self, frame: Frame, gather: str) -> None:
+    def __init__(self, frame: SeenFrame, gather: str) -> None:
         side = frame.image.shape[0]
         self.columns = side // PATCH
         self.count = self.columns**2
@@ -145,7 +123,7 @@ def race(rivals: list[Rival], rounds: int) -> dict[str, Any]:
 
 def fused_race(side: int, classes: int, rounds: int) -> dict[str, Any]:
     """The gate against two compositions and against memcpy of what it emits."""
-    frame = Frame.realistic(side, classes)
+    frame = seen_frame(side, classes)
     inputs = frame.logits, frame.attention, frame.image
     gate = kernels.Gate(classes=classes, heads=3, image=(side, side), eta=0.0, rule=kernels.CumulativeSum(DELTA))
     decision = gate(*inputs)
@@ -179,68 +157,28 @@ def fused_race(side: int, classes: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def kernel_calls() -> dict[str, Callable[[], Any]]:
-    """One typical call per kernel."""
-    frame = Frame.realistic(224, 1000)
-    rng = np.random.default_rng(0)
-    photo = rng.integers(0, 256, (375, 500, 3), dtype=np.uint8)
-    layers = rng.dirichlet(np.ones(197), (12, 3, 197)).astype(np.float32)
-    mean, std = np.full(3, 120, np.float32), np.full(3, 58, np.float32)
-    scores = kernels.class_attention(frame.attention)
-    indices = kernels.select_sum(scores, DELTA)
-    patches, bitmap = kernels.gather(frame.image, indices), kernels.pack_bitmap(indices, 196)
-    larger = Frame.realistic(384, 10)
-    more = kernels.select_sum(kernels.class_attention(larger.attention), DELTA)
-    packed, packed_more = np.empty_like(patches), kernels.gather(larger.image, more)
-    geometry, picture = kernels.Geometry(224, 256), frame.image.copy()
-    planes = np.empty((3, 224, 224), np.float32)
-    return {
-        "frame 500×375 → 224": lambda: kernels.frame(photo, geometry),
-        "normalise 224×224": lambda: kernels.normalise(frame.image, mean, std, planes),
-        "class_attention 3×197": lambda: kernels.class_attention(frame.attention),
-        "rollout 12×3×197×197": lambda: kernels.rollout(layers),
-        "select_random 98 of 196": lambda: kernels.select_random(196, 98, 1),
-        "sample 49 of 14×14, grid": lambda: kernels.sample("grid", (14, 14), 49, 1),
-        "sample 49 of 14×14, jittered": lambda: kernels.sample("jittered-grid", (14, 14), 49, 1),
-        "select_top_k 64 of 196": lambda: kernels.select_top_k(scores, 64),
-        "select_threshold of 196": lambda: kernels.select_threshold(scores, 0.002),
-        "select_sum of 196": lambda: kernels.select_sum(scores, DELTA),
-        "uncertainty of 1000": lambda: kernels.uncertainty(frame.logits),
-        "softmax of 1000": lambda: kernels.softmax(frame.logits),
-        "gather of 196": lambda: kernels.gather(frame.image, indices, PATCH, packed),
-        "gather of 576": lambda: kernels.gather(larger.image, more, PATCH, packed_more),
-        "scatter of 196": lambda: kernels.scatter(patches, indices, picture),
-        "pack_bitmap of 196": lambda: kernels.pack_bitmap(indices, 196),
-        "unpack_bitmap of 196": lambda: kernels.unpack_bitmap(bitmap, 196),
-    }
-
-
-def backends() -> dict[str, Callable[[], Any]]:
-    """How to switch to each backend of this machine, the compiled one first."""
-    native = importlib.import_module("edge_runtime.kernels.native")
-    best = native.info().isa
-
-    def switch(name: str, isa: str) -> Callable[[], Any]:
-        return lambda: (native.use_isa(isa), kernels.use(name))
-
-    found = {f"native {isa}": switch("native", isa) for isa in dict.fromkeys([best, "avx2", "scalar"])}
-    return found | {name: switch(name, best) for name in ("jit", "reference")}
-
-
 def backend_races(rounds: int) -> dict[str, Any]:
     """Every kernel in every backend."""
-    switches, results = backends(), {}
-    for kernel, call in tqdm(kernel_calls().items(), desc="kernels"):
-        answers = {}
-        for name, switch in switches.items():
-            switch()
-            answer = call()
-            answers[name] = answer.tobytes() if isinstance(answer, np.ndarray) else answer
-        if any(answer != next(iter(answers.values())) for answer in answers.values()):
-            raise SystemExit(f"{kernel}: backends differ, nothing was timed")
-        results[kernel] = race([Rival(name, call, switch) for name, switch in switches.items()], rounds)
-    next(iter(switches.values()))()
+    results = {}
+    with kept():
+        for case in tqdm(kernel_cases(), desc="kernels"):
+            rivals, answers = [], []
+            for choice in backend_choices():
+                choice.switch()
+                call = case.make()
+                answers.append(plain(call()))
+                rivals.append(Rival(choice.name, call, choice.switch))
+            if any(answer != answers[0] for answer in answers):
+                raise SystemExit(f"{case.name}: backends differ, nothing was timed")
+            results[case.name] = race(rivals, rounds)
     return results
+
+
+def plain(answer: Any) -> Any:
+    """What a kernel returned, for comparing: arrays by their bytes."""
+    if isinstance(answer, np.ndarray):
+        return answer.tobytes()
+    return tuple(map(plain, answer)) if isinstance(answer, tuple) else answer
 
 
 def fingerprint() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from edge_runtime.cli_codec import add_codec
 from edge_runtime.cli_evaluate import add_evaluate
 from edge_runtime.cli_modes import add_modes
 from edge_runtime.cli_options import add_system_options, command, load, measured_link
+from edge_runtime.cli_profile import add_profile
 from edge_runtime.cli_run import add_run, described, line
 from edge_runtime.cli_schedule import add_schedule
 from edge_runtime.cli_slo import add_slo
@@ -28,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(argv)
     try:
-        options.command(options)
+        exit_code: int | None = options.command(options)
         sys.stdout.flush()
+        return exit_code or 0
     except EdgeRuntimeError as error:
         print(f"edge-runtime: {error}", file=sys.stderr)
         return 2
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_run(commands)
     add_evaluate(commands)
+    add_profile(commands)
     add_schedule(commands)
     add_slo(commands)
     add_modes(commands)

@@ -1,4 +1,4 @@
-"""``edge-runtime profile`` and ``edge-runtime schedule``: measure the scheduler's tables, and say what it would do."""
+"""``profile --for-scheduler`` and ``schedule``: measure the scheduler's tables, and say what it would do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli_options import add_link_options, add_model_options, command, execution, measured_link
+from edge_runtime.cli_options import command, execution, measured_link
 from edge_runtime.errors import ArgumentError
 from edge_runtime.models import Bundle
 
@@ -20,22 +20,25 @@ if TYPE_CHECKING:
     from edge_runtime.scheduling.tables import Tables
 
 TABLES = "tables.json"
+PHOTOS = 500
 MOST_LOSS = 1.0
 
 
-def add_schedule(commands: Any) -> None:
-    """Declare both commands."""
-    profile = command(commands, "profile", _profile, "measure this device, the server and the link between them")
-    profile.add_argument("--for-scheduler", action="store_true", required=True, help="write the scheduler's tables")
-    profile.add_argument("--data", type=Path, required=True, help="labelled photos that no result is reported on")
-    profile.add_argument("--limit", type=int, default=500, help="an even sample of so many photos (%(default)s)")
-    profile.add_argument("--every", type=int, default=1, help="every n-th photo (12: the zoo's held-out part)")
-    profile.add_argument("--network", default="", help="default: that of the bundle's default cut")
-    profile.add_argument("--out", type=Path, help=f"default: {TABLES} in the bundle's folder")
-    profile.add_argument("--retime", action="store_true", help="keep the bytes and losses that --out has already")
-    add_model_options(profile)
-    add_link_options(profile)
+def add_tables_profile(parser: argparse.ArgumentParser) -> None:
+    """Declare what measuring the tables needs beside models and link."""
+    tables = parser.add_argument_group(
+        "--for-scheduler",
+        "measure this device, the server and the link between them, and write what the scheduler needs",
+    )
+    tables.add_argument("--data", type=Path, help="labelled photos that no result is reported on")
+    tables.add_argument("--limit", type=int, help=f"an even sample of so many photos ({PHOTOS})")
+    tables.add_argument("--every", type=int, help="every n-th photo (12: the zoo's held-out part)")
+    tables.add_argument("--network", default="", help="default: that of the bundle's default cut")
+    tables.add_argument("--retime", action="store_true", help="keep the bytes and losses that --out has already")
 
+
+def add_schedule(commands: Any) -> None:
+    """Declare the command."""
     schedule = command(commands, "schedule", _schedule, "say which plan the scheduler would choose")
     schedule.add_argument("--explain", action="store_true", help="also the plan's stages, and the next best plan")
     add_tables_options(schedule)
@@ -79,14 +82,20 @@ def _macs(bundle: Bundle, found: Tables) -> dict[str, tuple[int, int]]:
     return {"": (0, bundle.model("edge", found.network).macs)} | parts
 
 
-def _profile(options: argparse.Namespace) -> None:
+def profile_for_scheduler(options: argparse.Namespace) -> None:
+    """Measure the tables and write them to ``--out``, or into the bundle's folder."""
     from edge_runtime.labelled_photos import labelled_photos
     from edge_runtime.profiling.scheduler import measure, retime
     from edge_runtime.scheduling import tables
     from edge_runtime.scheduling.device import Device
 
+    if options.data is None:
+        raise ArgumentError("--data: --for-scheduler needs labelled photos, give a folder or a tar file")
     bundle = Bundle.load(options.bundle)
-    photos = labelled_photos(options.data, bundle.manifest, every=options.every, limit=options.limit)
+    every, limit = (
+        default if given is None else given for given, default in ((options.every, 1), (options.limit, PHOTOS))
+    )
+    photos = labelled_photos(options.data, bundle.manifest, every=every, limit=limit)
     device = Device(bundle, options.network, execution(options))
     out = options.out or options.bundle / TABLES
     known = tables.load(out) if options.retime else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from edge_runtime.profiling.report import KernelRow, ModelRow, PipelineRow, Profile, Stage
+    from edge_runtime.profiling.report import KernelRow, ModelRow, PipelineRow, Stage
 
 # Below this share of a frame no stage dominates, and a change has to be worth as much to be proposed.
 DOMINANT = 0.5

@@ -86,8 +86,10 @@ def text(comparison: Comparison) -> str:
     lines = [f"warning: another machine or software: {difference}" for difference in comparison.differences]
     shown = [verdict for verdict in comparison.verdicts if verdict.judgement != "same"]
     order: Sequence[Judgement] = ("slower", "faster", "new", "gone")
-    for verdict in sorted(shown, key=lambda one: order.index(one.judgement)):
-        lines.append(f"{verdict.judgement:7} {_figures(verdict):>24}  {verdict.key}")
+    lines += [
+        f"{verdict.judgement:7} {_figures(verdict):>24}  {verdict.key}"
+        for verdict in sorted(shown, key=lambda one: order.index(one.judgement))
+    ]
     same = len(comparison.verdicts) - len(shown)
     ratio = "" if comparison.ratio is None else f"; median of all rows: × {comparison.ratio:.3f}"
     lines.append(f"{same} rows the same within {TOLERANCE:.0%} and their intervals{ratio}, in cycles where counted")

@@ -18,6 +18,8 @@ from edge_runtime.profiling.report import FORMAT, Profile
 
 if TYPE_CHECKING:
     from edge_runtime.models import Bundle
+    from edge_runtime.profiling.kernel_rows import MeasuredKernel
+    from edge_runtime.profiling.model_rows import MeasuredModel, MeasuredPipeline
 
 ROOT = Path("/")
 # Of the budget, where both are measured.
@@ -67,11 +69,12 @@ def profile(wanted: Wanted, root: Path = ROOT) -> Recorded:
     watch = _Watch(root)
     threads = model_rows.thread_counts(wanted.execution.threads or usable_cores())
     limits = ceilings.measure(threads if wanted.bundle else [1], root)
-    timed = []
+    timed: list[MeasuredKernel] = []
     share = KERNELS_SHARE if wanted.bundle else 1.0
     if wanted.kernels:
         timed = kernel_rows.measure(wanted.only, share * wanted.budget_s, watch.look)
-    models, pipelines = [], []
+    models: list[MeasuredModel] = []
+    pipelines: list[MeasuredPipeline] = []
     if wanted.bundle:
         rest_s = (1 - share if wanted.kernels else 1.0) * wanted.budget_s
         models, pipelines = model_rows.measure(
