@@ -45,6 +45,7 @@ from bps_figures import (
     validation_rows,
     wrong_rows,
 )
+from kernel_figures import performance_tables, sampling_table
 from result_files import RESULTS, read
 from slimmable_figures import slimmable_rows, slimmable_tables
 from split_figures import AHEAD_HEAD, CUT_HEAD, POINT_HEAD, ahead_rows, cut_rows, feature_rows, point_rows, split_rows
@@ -122,8 +123,8 @@ def documents() -> dict[Path, list[str]]:
         ROOT / "docs" / "systems" / "slimmable.md": [
             table(*one) for one in slimmable_tables(ROOT / "zoo" / "slimmable")
         ],
-        ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows()), table(SAMPLING_HEAD, sampling_rows())],
-        ROOT / "docs" / "performance.md": [table(*stage_table()), table(SHARE_HEAD, share_rows())],
+        ROOT / "docs" / "kernels.md": [table(RACE_HEAD, fused_rows()), table(*sampling_table())],
+        ROOT / "docs" / "performance.md": [table(*one) for one in performance_tables()],
         ROOT / "zoo" / "README.md": [table(ZOO_HEAD, zoo_rows())],
     }
 
@@ -253,77 +254,6 @@ def fused_rows() -> list[tuple[str, ...]]:
                 f"{composition['ratio']:.1f} ({low:.1f} to {high:.1f})",
                 f"{1 / memcpy['ratio']:.1f} ({1 / fastest:.1f} to {1 / slowest:.1f})",
                 f"{times['fused, new arrays every call']['ratio']:.2f}",
-            )
-        )
-    return rows
-
-
-SAMPLING_HEAD = ("pattern", "patches of 196", "instructions to sample", "to gather")
-
-
-def sampling_rows() -> list[tuple[str, ...]]:
-    """One row per pattern and number of patches."""
-    return [
-        (f"`{case['pattern']}`", str(case["patches"]), f"{case['sample']:,}", f"{case['gather']:,}")
-        for case in read("arm_sampling.json")["cases"]
-    ]
-
-
-TYPICAL = [40, 28, 28], "many"
-ENCODING = 6
-"""So many stages encode, the others decode."""
-
-
-def stage_table() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Each stage against memcpy and the arithmetic limit: on one map per instruction set, on all maps for the best."""
-    cases = read("stages.json")["cases"]
-    isas = list(dict.fromkeys(case["isa"] for case in cases))
-    typical = [case["stages"] for case in cases if (case["shape"], case["activity"]) == TYPICAL]
-    best = [case["stages"] for case in cases if case["isa"] == isas[-1]]
-    head = ("stage", *(f"{isa} ÷ memcpy" for isa in isas), f"{isas[-1]}, all maps", f"of the limit: {'; '.join(isas)}")
-    rows = []
-    for i, stage in enumerate(typical[-1]):
-        medians = [stages[i]["times_memcpy"][1] for stages in best]
-        rows.append(
-            (
-                f"`{stage['stage']}`",
-                *("{1:.3g} ({0:.3g} to {2:.3g})".format(*stages[i]["times_memcpy"]) for stages in typical),
-                f"{min(medians):.3g} to {max(medians):.3g}",
-                "; ".join(
-                    f"{stages[i]['share_of_limit'][1]:.0%}" for stages in typical if "share_of_limit" in stages[i]
-                ),
-            )
-        )
-    return head, rows
-
-
-SHARE_HEAD = (
-    "map",
-    "levels not zero",
-    "encoding: load, transform, mix, quantise, code, rANS",
-    "decoding: rANS, uncode, dequantise, mix, transform, store",
-    "cycles per symbol: put; take",
-)
-
-
-def share_rows() -> list[tuple[str, ...]]:
-    """Where the time goes with the best instruction set, and what a symbol costs the entropy coder."""
-    cases = read("stages.json")["cases"]
-    rows = []
-    for case in cases:
-        if case["isa"] != cases[-1]["isa"]:
-            continue
-        times = [stage["cycles_per_value"][1] * stage["values"] for stage in case["stages"]]
-        put, take = (stage["cycles_per_value"] for stage in case["stages"][ENCODING - 1 : ENCODING + 1])
-        rows.append(
-            (
-                "×".join(map(str, case["shape"])),
-                f"{case['nonzero']:.0%}",
-                *(
-                    ", ".join(f"{100 * time / sum(half):.0f}" for time in half) + " %"
-                    for half in (times[:ENCODING], times[ENCODING:])
-                ),
-                "; ".join(f"{median:.1f} ({low:.1f} to {high:.1f})" for low, median, high in (put, take)),
             )
         )
     return rows

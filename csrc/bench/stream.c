@@ -1,5 +1,5 @@
-/* A second opinion on csrc/limits.c: the copy and the triad of McCalpin's STREAM, and polynomials of 8 multiply-adds, as
- * plain loops that the compiler makes vectors of. benchmarks/ceilings.py builds it with -O3 -march=native. */
+/* A second opinion on csrc/limits.c: the copy and the triad of McCalpin's STREAM, and polynomials of 8 multiply-adds,
+ * as plain loops that the compiler makes vectors of. benchmarks/ceilings.py builds it with -O3 -march=native. */
 #include <stddef.h>
 
 /* All are done `times` over: what a call from Python costs then weighs nothing. No compiler leaves the others out. */

@@ -25,8 +25,8 @@ typedef void on_execution(unsigned int cpu, void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, on_translation *callback);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, on_execution *callback,
                                           enum qemu_plugin_cb_flags flags, void *data);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *block, enum qemu_plugin_op op, void *sum,
-                                              uint64_t value);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *instruction, enum qemu_plugin_op op, void *sum,
+                                                uint64_t value);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t i);
 const char *qemu_plugin_insn_symbol(const struct qemu_plugin_insn *instruction);
@@ -55,7 +55,7 @@ static void end(unsigned int cpu, void *data)
     qemu_plugin_outs(line);
 }
 
-/* A block is a run of instructions without a jump: its first one names the function, all or none of it is executed. */
+/* Blocks are counted instruction by instruction: one that is left half-way and entered again would count twice. */
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     const char *function = qemu_plugin_insn_symbol(qemu_plugin_tb_get_insn(block, 0));
@@ -64,8 +64,9 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
         qemu_plugin_register_vcpu_tb_exec_cb(block, begin, QEMU_PLUGIN_CB_NO_REGS, NULL);
     if (function && !strcmp(function, "edge_count_to"))
         qemu_plugin_register_vcpu_tb_exec_cb(block, end, QEMU_PLUGIN_CB_NO_REGS, NULL);
-    qemu_plugin_register_vcpu_tb_exec_inline(block, QEMU_PLUGIN_INLINE_ADD_U64, &executed,
-                                             qemu_plugin_tb_n_insns(block));
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++)
+        qemu_plugin_register_vcpu_insn_exec_inline(qemu_plugin_tb_get_insn(block, i), QEMU_PLUGIN_INLINE_ADD_U64,
+                                                   &executed, 1);
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv)
