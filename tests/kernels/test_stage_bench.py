@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host  # compilers
+
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 FLAGS = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-ffp-contract=off", f"-I{CSRC}"]
 # Compiler, and what it needs to run its programs here.

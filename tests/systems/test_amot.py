@@ -364,6 +364,7 @@ class TestServer:
         expected = self.all_at_once(rounds_bundle, hurried)
         assert np.array_equal(answer.probabilities, expected.probabilities)
 
+    @pytest.mark.host
     def test_link_falls_silent_between_the_rounds(self, client, link, rounds_bundle, frame):
         """The first answer is given before the deadline, and marked."""
         hurried = replace(frame, deadline_s=time.monotonic() + 1.0)

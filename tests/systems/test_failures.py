@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from edge_runtime.messages import Answer
     from edge_runtime.models import Bundle
 
+pytestmark = pytest.mark.host  # deadlines of a second
+
 # Generous, since the machine may be busy: what matters is that the answer comes before it.
 DEADLINE_S = 2.0
 PATIENCE_S = 20.0

@@ -63,6 +63,7 @@ def test_every_mode_is_answered_and_small(family: Family, bundle: Bundle, backen
         np.testing.assert_allclose(found.probabilities.sum(), 1, rtol=1e-4)
 
 
+@pytest.mark.host
 def test_the_ensemble_answers_real_photos(bundle: Bundle, backend: Backend, imagenette_val: Path) -> None:
     """Most of forty, even at one bit, and nearly all at four with all members."""
     ensemble = Family.open(bundle, bundle.latent("ensemble"))

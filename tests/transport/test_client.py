@@ -174,6 +174,7 @@ class TestCall:
 
         assert 0 < sent - len(photo_request.payloads[0].data) < 400
 
+    @pytest.mark.host
     def test_slow_link_takes_its_time(self, server, bundle_hash, photo_request):
         """75 kB over 5 Mbit/s with a round trip of 20 ms take 140 ms."""
         shape = LinkShape.parse("5mbit/20ms")
@@ -314,6 +315,7 @@ class TestStart:
         assert isinstance(outcomes.get_nowait(), LinkLost)
 
     @pytest.mark.parametrize("end", ["server dies", "link is cut", "client closes", "time is over"])
+    @pytest.mark.host
     def test_each_call_under_way_is_lost_once(self, client, server, shaper, predictor, photo_request, end):
         """However it ends, every call hears of it, promptly and once, and the breaker opens."""
         ends = {
@@ -347,6 +349,7 @@ class TestReachable:
         """Until a call is lost the server is taken to be there."""
         assert client.reachable
 
+    @pytest.mark.host
     def test_finds_the_server_again(self, client, photo_request):
         """Somebody who only asks has the probe sent that finds the server again."""
         client.breaker.failed()
@@ -399,6 +402,7 @@ class TestPing:
 class TestLost:
     """Links and servers that fail: LinkLost inside the time given, and back again."""
 
+    @pytest.mark.host
     def test_nobody_listens(self, bundle_hash, photo_request):
         """A refused connection is lost at once, not after the time given."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -416,6 +420,7 @@ class TestLost:
 
         assert client.breaker.state == "closed"
 
+    @pytest.mark.host
     def test_open_breaker_costs_nothing(self, client, shaper, photo_request):
         """While the link is known to be lost a call fails within a millisecond."""
         client.call(photo_request, 5)
@@ -431,6 +436,7 @@ class TestLost:
 
         assert sorted(costs)[25] < 0.001
 
+    @pytest.mark.host
     def test_silent_server(self, client, shaper, photo_request):
         """A silence costs the time given once; after it the client recovers by itself."""
         client.call(photo_request, 5)
@@ -446,6 +452,7 @@ class TestLost:
         assert 0.29 < lost_s < 0.6
         assert client.breaker.state == "closed"
 
+    @pytest.mark.host
     def test_cut_in_mid_reply(self, client, shaper, predictor, photo_request):
         """A connection that dies while the server computes is lost at once; the next one is opened unasked."""
         predictor.hold.clear()
@@ -463,6 +470,7 @@ class TestLost:
         assert isinstance(lost[0], LinkLost)
         assert lost_s < 2
 
+    @pytest.mark.host
     def test_killed_between_two_calls(self, backend, bundle_hash, photo_request):
         """A server that dies and comes back on its port is found again; until then every call is lost in time."""
         first = Server(backend)

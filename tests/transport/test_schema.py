@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host  # the generator of the code
+
 ROOT = Path(__file__).parents[2]
 SCHEMA = "edge_runtime/transport/edge_runtime.proto"
 GENERATED = ("edge_runtime_pb2.py", "edge_runtime_pb2.pyi", "edge_runtime_pb2_grpc.py")

@@ -17,6 +17,8 @@ from edge_runtime.transport import LinkShape, Shaper
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.host  # delays of milliseconds
+
 
 @pytest.fixture
 def echo() -> Iterator[str]:
