@@ -184,14 +184,13 @@ def main() -> None:
     recorded = msgspec.json.decode(options.json.read_bytes(), type=Counts) if options.json.exists() else Counts({}, {})
     if options.record:
         options.json.write_text(json.dumps(msgspec.to_builtins(counted), indent=2) + "\n", encoding="utf-8")
-        print(*changed(recorded, counted), sep="\n")
+        print("\n".join(["recorded", *changed(recorded, counted)]))
         return
     refuse_other_compilers(recorded, counted)
     found = worse(recorded, counted)
     if found:
         raise SystemExit("\n".join(found))
-    print(*changed(recorded, counted), sep="\n")
-    print(f"no kernel needs over {ALLOWANCE:.0%} more instructions than recorded")
+    print("\n".join([*changed(recorded, counted), f"no kernel needs over {ALLOWANCE:.0%} more than recorded"]))
 
 
 if __name__ == "__main__":
