@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import platform
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +13,12 @@ import pytest
 
 from edge_runtime import kernels
 from edge_runtime.errors import ArgumentError
+
+# The sets of this architecture, best last.
+ISAS = {
+    "x86_64": ("scalar", "avx2", "avx512"),
+    "aarch64": ("scalar", "neon", "dotprod"),
+}.get(platform.machine(), ("scalar",))
 
 
 @contextmanager
@@ -78,3 +85,11 @@ def each_backend(request):
     """Runs the test once per variant."""
     with VARIANTS[request.param]():
         yield request.param
+
+
+@pytest.fixture(params=ISAS)
+def isa(request):
+    """Runs the test once per instruction set that this CPU has, by its name."""
+    if request.param not in importlib.import_module("edge_runtime.kernels.native").isas():
+        pytest.skip(f"this CPU has no {request.param}")
+    return request.param
