@@ -6,6 +6,7 @@ is not a kernel that changed. Only a row whose whole interval lies beyond the to
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -23,7 +24,7 @@ TOLERANCE = 0.10
 
 
 class Verdict(NamedTuple):
-    """On one row; ``ratio`` is new over old, between ``low`` and ``high``, None where one side has no figures."""
+    """On one row; ``ratio`` is new over old, within 95 % ``low`` to ``high``, None where one side has no figures."""
 
     key: str
     judgement: Judgement
@@ -71,8 +72,10 @@ def _judge(key: str, old: Timing | None, new: Timing | None) -> Verdict:
         return Verdict(key, "new" if old is None else "gone")
     same_unit = old.unit == new.unit
     before, after = (old.quick, new.quick) if same_unit else (old.p50, new.p50)
-    low, high = after.low / before.high, after.high / before.low
-    return Verdict(key, _judgement(low, high), after.value / before.value, low, high)
+    ratio = after.value / before.value
+    low = ratio * math.exp(-math.hypot(math.log(after.value / after.low), math.log(before.high / before.value)))
+    high = ratio * math.exp(math.hypot(math.log(after.high / after.value), math.log(before.value / before.low)))
+    return Verdict(key, _judgement(low, high), ratio, low, high)
 
 
 def _judgement(low: float, high: float) -> Judgement:

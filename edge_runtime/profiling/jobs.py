@@ -159,12 +159,14 @@ def _take(pipeline: Pipeline, clock: Callable[[], float], chain: Chain | None) -
     """Take one photo through; the time of each stage."""
     value: Any = pipeline.photo
     found = []
+    before = rounds.cycle_length(clock, chain)
     for step in pipeline.stages:
-        cycle_s = rounds.cycle_length(clock, chain)
         start, begun = time.perf_counter(), clock()
         value = step.run(value)
-        taken = clock() - begun
-        found.append(Sample(start, time.perf_counter() - start, 1, taken, cycle_s))
+        taken, wall_s = clock() - begun, time.perf_counter() - start
+        after = rounds.cycle_length(clock, chain)
+        found.append(Sample(start, wall_s, 1, taken, rounds.shorter(before, after)))
+        before = after
     return found
 
 

@@ -90,6 +90,11 @@ def cycle_length(clock: Callable[[], float], chain: Chain | None) -> float | Non
     return min(tries) / (CHAINS * chain.cycles)
 
 
+def shorter(before: float | None, after: float | None) -> float | None:
+    """A cycle's length between two measurements: a disturbance only ever makes one longer."""
+    return None if before is None or after is None else min(before, after)
+
+
 def begin(task: Task, clock: Callable[[], float]) -> Timed:
     """Make the call, run it a few times, and choose how many calls make a sample."""
     task.prepare()
@@ -138,10 +143,11 @@ def measure(
 
 def _sample(timed: Timed, clock: Callable[[], float], chain: Chain | None) -> Sample:
     timed.task.prepare()
-    cycle_s = cycle_length(clock, chain)
+    before = cycle_length(clock, chain)
     start = time.perf_counter()
     seconds = _mean_s(timed.call, timed.calls, clock)
-    return Sample(start, time.perf_counter() - start, timed.calls, seconds, cycle_s)
+    wall_s = time.perf_counter() - start
+    return Sample(start, wall_s, timed.calls, seconds, shorter(before, cycle_length(clock, chain)))
 
 
 def _mean_s(call: Callable[[], Any], calls: int, clock: Callable[[], float]) -> float:
