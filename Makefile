@@ -10,7 +10,7 @@ PHOTOS ?=
 BUNDLE ?=
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
-	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable clean
+	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile clean
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -95,6 +95,10 @@ bench-slimmable: $(DEV)/installed
 		--data $(PHOTOS) --out benchmarks/results/slimmable_encoders.json
 	$(DEV)/bin/python benchmarks/slimmable_traces.py --bundle $(or $(BUNDLE),zoo/slimmable) --data $(PHOTOS) \
 		--out benchmarks/results/slimmable_traces.json --picture docs/pictures/slimmable-trace.png --seconds 8
+
+# Whether profiles repeat, see a fifth more work, and see nothing where nothing is; run nothing else for three minutes.
+bench-profile: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/profile_repeats.py --json benchmarks/results/profile_repeats.json
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so

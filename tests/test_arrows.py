@@ -19,7 +19,7 @@ DEVICE_ARROWS = {
     "systems": {"kernels", "codecs", "models"},
     "control": set(),
     "scheduling": {"kernels", "codecs", "models", "systems", "control"},
-    "profiling": {"systems", "scheduling", "evaluation", "models"},
+    "profiling": {"kernels", "codecs", "models", "systems", "scheduling", "evaluation"},
     "evaluation": {"kernels", "codecs", "models", "systems", "transport", "control", "scheduling"},
 }
 

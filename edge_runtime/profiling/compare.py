@@ -1,7 +1,8 @@
 """Two profiles side by side: which rows became slower or faster by more than chance and habit explain.
 
 Rows are compared by their quick times in cycles of the chain that was measured in turns with them: a clock that changed
-is not a kernel that changed. Only a row whose whole interval lies beyond the tolerance is called slower or faster.
+is not a kernel that changed. Only a row whose whole interval lies beyond the tolerance is called slower or faster. On a
+disturbed machine rows scatter, and the tolerance grows with that: most kernels are no other than before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ Judgement = Literal["slower", "faster", "same", "new", "gone"]
 
 # What placement in memory and the like change between two runs of the same program.
 TOLERANCE = 0.10
+# So many standard deviations of all rows are no news, where enough rows tell how they scatter.
+DEVIATIONS, ENOUGH = 3.0, 8
+# Of a normal distribution: standard deviation over median distance from the median.
+NORMAL = 1.4826
 
 
 class Verdict(NamedTuple):
@@ -34,9 +39,10 @@ class Verdict(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Verdicts on all rows, and what differs between the machines' fingerprints."""
+    """Verdicts on all rows by that ``tolerance``, and what differs between the machines' fingerprints."""
 
     verdicts: list[Verdict]
+    tolerance: float
     differences: list[str]
 
     @property
@@ -54,8 +60,25 @@ class Comparison(NamedTuple):
 def compare(old: Profile, new: Profile) -> Comparison:
     """Judge every row of either profile."""
     before, after = timings(old), timings(new)
-    verdicts = [_judge(key, before.get(key), after.get(key)) for key in dict.fromkeys([*after, *before])]
-    return Comparison(verdicts, differences(old.fingerprint, new.fingerprint))
+    changes = {key: _change(before[key], after[key]) for key in after if key in before}
+    tolerance = tolerance_of([change.ratio for change in changes.values()])
+    verdicts = [
+        Verdict(key, _judgement(changes[key], tolerance), *changes[key])
+        if key in changes
+        else Verdict(key, "gone" if key in before else "new")
+        for key in dict.fromkeys([*after, *before])
+    ]
+    return Comparison(verdicts, tolerance, differences(old.fingerprint, new.fingerprint))
+
+
+def tolerance_of(ratios: Sequence[float]) -> float:
+    """What change of a row is no news, as a share: by how far rows scatter around their median, or `TOLERANCE`."""
+    if len(ratios) < ENOUGH:
+        return TOLERANCE
+    logarithms = [math.log(ratio) for ratio in ratios]
+    middle = statistics.median(logarithms)
+    deviation = NORMAL * statistics.median(abs(one - middle) for one in logarithms)
+    return max(TOLERANCE, math.expm1(DEVIATIONS * deviation))
 
 
 def timings(profile: Profile) -> dict[str, Timing]:
@@ -67,21 +90,25 @@ def timings(profile: Profile) -> dict[str, Timing]:
     return found
 
 
-def _judge(key: str, old: Timing | None, new: Timing | None) -> Verdict:
-    if old is None or new is None:
-        return Verdict(key, "new" if old is None else "gone")
+class _Change(NamedTuple):
+    ratio: float
+    low: float
+    high: float
+
+
+def _change(old: Timing, new: Timing) -> _Change:
     same_unit = old.unit == new.unit
     before, after = (old.quick, new.quick) if same_unit else (old.p50, new.p50)
     ratio = after.value / before.value
-    low = ratio * math.exp(-math.hypot(math.log(after.value / after.low), math.log(before.high / before.value)))
-    high = ratio * math.exp(math.hypot(math.log(after.high / after.value), math.log(before.value / before.low)))
-    return Verdict(key, _judgement(low, high), ratio, low, high)
+    below = math.hypot(math.log(after.value / after.low), math.log(before.high / before.value))
+    above = math.hypot(math.log(after.high / after.value), math.log(before.value / before.low))
+    return _Change(ratio, ratio * math.exp(-below), ratio * math.exp(above))
 
 
-def _judgement(low: float, high: float) -> Judgement:
-    if low > 1 + TOLERANCE:
+def _judgement(change: _Change, tolerance: float) -> Judgement:
+    if change.low > 1 + tolerance:
         return "slower"
-    return "faster" if high < 1 / (1 + TOLERANCE) else "same"
+    return "faster" if change.high < 1 / (1 + tolerance) else "same"
 
 
 def text(comparison: Comparison) -> str:
@@ -95,7 +122,9 @@ def text(comparison: Comparison) -> str:
     ]
     same = len(comparison.verdicts) - len(shown)
     ratio = "" if comparison.ratio is None else f"; median of all rows: × {comparison.ratio:.3f}"
-    lines.append(f"{same} rows the same within {TOLERANCE:.0%} and their intervals{ratio}, in cycles where counted")
+    lines.append(
+        f"{same} rows the same within {comparison.tolerance:.0%} and their intervals{ratio}, in cycles where counted"
+    )
     return "\n".join(lines)
 
 

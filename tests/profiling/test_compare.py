@@ -84,3 +84,33 @@ def test_the_text_names_what_changed_and_another_machine(made_up, rows):
     assert lines[1].endswith("softmax of 1000 [native avx2]")
     assert lines[2].startswith("4 rows the same")
     assert len(lines) == 3
+
+
+def test_on_a_disturbed_machine_rows_scatter_and_the_tolerance_grows(made_up, rows):
+    """Twenty rows by a fifth either way, one of them by twice as much, and one by five times."""
+    factors = [1.2, 1 / 1.2] * 10 + [1.4, 5.0]
+    old = made_up(kernels=tuple(rows.kernel(str(n)) for n in range(len(factors))))
+    new = made_up(kernels=tuple(rows.kernel(str(n), seconds=1e-5 * factor) for n, factor in enumerate(factors)))
+
+    found = compare.compare(old, new)
+
+    assert found.tolerance > 0.4
+    assert [one.key for one in found.slower] == ["21 [native avx2]"]
+
+
+def test_a_quiet_machine_sees_one_kernel_among_many(made_up, rows):
+    """One of twenty that takes a fifth longer."""
+    old = made_up(kernels=tuple(rows.kernel(str(n)) for n in range(20)))
+    new = made_up(kernels=(*old.kernels[:-1], rows.kernel("19", seconds=1.2e-5)))
+
+    found = compare.compare(old, new)
+
+    assert found.tolerance == compare.TOLERANCE
+    assert [one.key for one in found.slower] == ["19 [native avx2]"]
+
+
+def test_all_kernels_slower_is_no_scatter(made_up, rows):
+    """They moved together: every row is flagged."""
+    old, new = (made_up(kernels=tuple(rows.kernel(str(n), seconds=s) for n in range(20))) for s in (1e-5, 1.3e-5))
+
+    assert len(compare.compare(old, new).slower) == 20
