@@ -7,11 +7,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 target=$1 wheel=$2 folder=$3
 source "$here/target.sh"
 root=$(dirname "$here") tools=$root/build/arm/tools
-tags=
-for glibc in linux manylinux2014 manylinux_2_17 manylinux_2_27 manylinux_2_28 manylinux_2_31 manylinux_2_34 manylinux_2_36; do
-    tags+=" --platform ${glibc}_$target"
-done
+common="hypothesis onnx pytest tomli-w trustme"
 rm -rf "$folder"
+if [ "$target" = x86_64 ]; then
+    # For this machine's own Python, and only to count the tests.
+    exec "$tools/bin/pip" install --quiet --target "$folder" "$wheel[numba,onnxruntime]" $common
+fi
+tags=
+for system in linux manylinux2014 manylinux_2_17 manylinux_2_27 manylinux_2_28 manylinux_2_31 manylinux_2_34; do
+    tags+=" --platform ${system}_$target"
+done
 "$tools/bin/pip" install --quiet --only-binary=:all: --implementation cp --python-version 3.11 \
     --abi cp311 --abi abi3 --abi none $tags --target "$folder" \
-    "$wheel[litert,numba,onnxruntime]" tflite-runtime==2.14.0 "numpy<2" hypothesis onnx pytest tomli-w trustme
+    "$wheel[demo,litert,numba]" tflite-runtime==2.14.0 "numpy<2" $common
