@@ -19,7 +19,7 @@ for target in aarch64 x86_64; do
     "$here/build_wheel.sh" $target "$root/build/arm/$target/dist"
     "$here/site.sh" $target "$root/build/arm/$target/dist"/*.whl "$root/build/arm/$target/site" &
 done
-"$here/copy_tree.sh" "$suite" tests zoo csrc docs pyproject.toml
+"$here/copy_tree.sh" "$suite" tests zoo csrc docs "benchmarks/*.py" pyproject.toml
 wait -n && wait -n
 
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= NUMBA_CACHE_DIR=$suite/numba NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES=
@@ -28,7 +28,8 @@ cd "$suite"
 run() { # CPU MARKS PATH...
     local cpu=$1 marks="not long and not host $2"
     shift 2
-    PYTHONPATH=$host/site python3 -m pytest -p no:cacheprovider --collect-only -qq -m "$marks" "$@" >"$cpu.counts"
+    PYTHONPATH=$host/site python3 -m pytest -p no:cacheprovider --collect-only -qq -m "$marks" "$@" >"$cpu.counts" ||
+        { cat "$cpu.counts" >&2; return 1; }
     PYTHONPATH=$arm/site "$here/emulate.sh" "$cpu" "$arm/userland" "$arm/userland/usr/bin/python3.11" \
         -m pytest -q -p no:cacheprovider -m "$marks" --junitxml="$cpu.xml" "$@" >"$cpu.log" 2>&1
 }
@@ -41,7 +42,7 @@ for cpu in cortex-a72 cortex-a76; do
     reason=
     [ $cpu = cortex-a76 ] || reason="this CPU has no dotprod"
     python3 "$here/check_suite.py" $cpu.xml $cpu.counts ${reason:+"$reason"} || status=1
-    [ $status = 0 ] || cat $cpu.log
+    [ $status = 0 ] || tail -200 $cpu.log
     echo "$cpu: $(tail -1 $cpu.log)"
 done
 exit $status
