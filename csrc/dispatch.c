@@ -140,7 +140,7 @@ static const struct edge_dispatch *candidate(size_t rank)
     if (rank == 1)
         return &neon;
 #endif
-    /* 32-bit ARM has no more: its NEON makes zero of the smallest floats, so its bytes would differ. */
+    /* 32-bit ARM has no other set: its NEON makes zero of the smallest floats, so its bytes would differ. */
     (void)rank;
     return &scalar;
 }

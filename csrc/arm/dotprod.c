@@ -1,5 +1,5 @@
-/* The horizontal pass of a resize with the dot products of ARMv8.2: four bytes times four bytes, summed, in each of four
- * lanes. A weight is four bytes, so a sum of products is four sums of bytes by bytes, taken modulo 2^32: exact for any
+/* The horizontal pass of a resize with the dot products of ARMv8.2: four bytes times four bytes, summed, in each of
+ * four lanes. A weight is four bytes, so a sum of products is four sums of bytes by bytes, taken modulo 2^32: exact for any
  * weights. Of the portable code's instructions 0.32 remain, of NEON's 0.86.
  *
  * The vertical pass would have to interleave four rows first: tried, it needed 1.6 times NEON's instructions with seven

@@ -1,5 +1,5 @@
-/* Uncertainty and softmax with NEON: the operations of entropy.h, two lanes of double at a time. What the compiler makes
- * of the four-lane code compares lane by lane. */
+/* Uncertainty and softmax with NEON: the operations of entropy.h, two lanes of double at a time. What the compiler
+ * makes of the four-lane code compares lane by lane. */
 #if defined(__aarch64__)
 
 #include "../dispatch.h"

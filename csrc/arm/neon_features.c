@@ -1,5 +1,5 @@
 /* The stages of the feature coder with NEON: 16-bit products are summed by widening multiply-adds, floats are clamped
- * and rounded four at a time. Of the smaller and larger of two numbers NaN never comes out, as the scalar clamp has it. */
+ * and rounded four at a time. */
 #if defined(__aarch64__)
 
 #include "../feature_stages.h"
@@ -126,8 +126,8 @@ void edge_descale_neon(const int32_t *sums, size_t count, int16_t *out)
         vst1q_s16(out + i, descale(vld1q_s32(sums + i), vld1q_s32(sums + i + 4)));
 }
 
-/* Of a number and NaN these two instructions give the number; no value here is a signalling NaN. The conversion rounds
- * half to even, whatever the processor's mode. */
+/* Of a number and NaN these two instructions give the number, so NaN becomes `low` as in the scalar clamp; no value here
+ * is a signalling NaN. The conversion rounds half to even, whatever the processor's mode. */
 INLINE int32x4_t clamp_and_round(float32x4_t values, float low, float high)
 {
     values = vmaxnmq_f32(values, vdupq_n_f32(low));
@@ -251,7 +251,8 @@ int32_t edge_load_map_neon(const float *map, size_t channels, size_t positions, 
         return edge_load_map_scalar(map, channels, positions, mean, scale, stride, out);
     float32x4_t strange = vdupq_n_f32(0);
     for (size_t c = 0; c < channels; c += 8)
-        strange = vaddq_f32(strange, load_channels(map + c * positions, positions, mean + c, scale + c, stride, out + c));
+        strange = vaddq_f32(strange, load_channels(map + c * positions, positions, mean + c, scale + c, stride,
+                                                   out + c));
     for (size_t p = 0; p < positions && channels < stride; p++)
         memset(out + p * stride + channels, 0, (stride - channels) * sizeof *out);
     /* Only zeros were added: what is not zero is NaN. */
