@@ -30,7 +30,7 @@ ffi.set_source(
     # Relative, because setuptools refuses absolute paths in a distribution.
     sources=[f"csrc/{source.relative_to(HERE)}" for source in SOURCES],
     include_dirs=["csrc"],
-    depends=[f"csrc/{header.name}" for header in sorted(HERE.glob("*.h"))],
+    depends=[f"csrc/{header.relative_to(HERE)}" for header in sorted([*HERE.glob("*.h"), *HERE.glob("arm/*.h")])],
     extra_compile_args=FLAGS,
     py_limited_api=True,
 )
