@@ -96,7 +96,7 @@ bench-slimmable: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/slimmable_traces.py --bundle $(or $(BUNDLE),zoo/slimmable) --data $(PHOTOS) \
 		--out benchmarks/results/slimmable_traces.json --picture docs/pictures/slimmable-trace.png --seconds 8
 
-# Whether profiles repeat, see a fifth more work, and see nothing where nothing is; run nothing else for three minutes.
+# Whether profiles repeat, see a fifth more work, and see nothing where nothing is; run nothing else for five minutes.
 bench-profile: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/profile_repeats.py --json benchmarks/results/profile_repeats.json
 

@@ -24,10 +24,13 @@ class Dominant(NamedTuple):
 def advice(
     kernels: tuple[KernelRow, ...], models: tuple[ModelRow, ...], pipelines: tuple[PipelineRow, ...], backend: str
 ) -> str:
-    """About the first pipeline that was measured, else the slowest kernel of the ``backend`` in use."""
+    """About the first pipeline that was measured, else a model, else the slowest kernel of the ``backend`` in use."""
     measured = [pipeline for pipeline in pipelines if pipeline.stages]
     if measured:
         return _about_frame(measured[0], models)
+    best = min((row for row in models if row.timing is not None), key=_seconds, default=None)
+    if best is not None:
+        return f"The quickest of the models is {best.model}: {_seconds(best) * 1e3:.1f} ms in {_how(best)}."
     own = [row for row in kernels if row.backend == backend] or list(kernels)
     if own:
         return _about_kernel(max(own, key=lambda row: row.timing.p50.value))
@@ -55,10 +58,13 @@ def _about_frame(pipeline: PipelineRow, models: tuple[ModelRow, ...]) -> str:
     if other is None:
         return f"{said} at 1 thread; nothing that was measured runs it quicker."
     ratio = _seconds(other) / stage.timing.p50.value
-    threads = f"at {other.threads} threads" if other.threads > 1 else "at 1 thread"
-    return (
-        f"{said} at 1 thread; {other.where.split(' ×')[0]} {other.precision} {threads} would take × {ratio:.2f} of it."
-    )
+    return f"{said} at 1 thread; {_how(other)} would take × {ratio:.2f} of it."
+
+
+def _how(row: ModelRow) -> str:
+    on = [] if row.provider == "cpu" else [row.provider]
+    threads = f"{row.threads} threads" if row.threads > 1 else "1 thread"
+    return " ".join([row.runtime, *on, row.precision, "at", threads])
 
 
 def _quicker(stage: Stage, models: tuple[ModelRow, ...]) -> ModelRow | None:

@@ -24,8 +24,8 @@ Judgement = Literal["slower", "faster", "same", "new", "gone"]
 TOLERANCE = 0.10
 # So many standard deviations of all rows are no news, where enough rows tell how they scatter.
 DEVIATIONS, ENOUGH = 3.0, 8
-# Of a normal distribution: standard deviation over median distance from the median.
-NORMAL = 1.4826
+# Rows that are taken for unchanged, and how many standard deviations a normal distribution has them within.
+UNCHANGED, WITHIN = 0.8, 1.2816
 
 
 class Verdict(NamedTuple):
@@ -77,7 +77,8 @@ def tolerance_of(ratios: Sequence[float]) -> float:
         return TOLERANCE
     logarithms = [math.log(ratio) for ratio in ratios]
     middle = statistics.median(logarithms)
-    deviation = NORMAL * statistics.median(abs(one - middle) for one in logarithms)
+    distances = sorted(abs(one - middle) for one in logarithms)
+    deviation = distances[int(UNCHANGED * (len(distances) - 1))] / WITHIN
     return max(TOLERANCE, math.expm1(DEVIATIONS * deviation))
 
 

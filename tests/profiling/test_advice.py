@@ -66,6 +66,13 @@ def test_kernels_alone(rows):
     assert advice(near, (), (), BACKEND).endswith("at 70% of memory's bandwidth: near its limit.")
 
 
+def test_models_alone(rows):
+    """As when a pattern left the pipelines out."""
+    found = advice((), (rows.model(3e-3, threads=2), rows.model(None)), (), BACKEND)
+
+    assert found == "The quickest of the models is net: 3.0 ms in litert int8 at 2 threads."
+
+
 def test_without_ceilings_nothing_is_claimed(rows):
     """As without the compiled kernels."""
     bare = rows.kernel(backend="reference", bandwidth_share=None, arithmetic_share=None, bound=None)
