@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
+import arm_sampling as race
 import pytest
 
 from edge_runtime import kernels
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("gcc", "aarch64-linux-gnu-gcc", "qemu-aarch64"))),
@@ -21,37 +17,25 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def race() -> ModuleType:
-    """The benchmark; the folder is one of programs and no package."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module("arm_sampling")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture(scope="module")
-def arm(race: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def arm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program for the emulated core."""
     return race.build(race.CROSS_COMPILER, race.PROGRAM, tmp_path_factory.mktemp("arm"))
 
 
 @pytest.fixture(scope="module")
-def here(race: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program for this CPU."""
     return race.build("gcc", race.PROGRAM, tmp_path_factory.mktemp("here"))
 
 
 @pytest.mark.parametrize("pattern", kernels.PATTERNS)
-def test_patches_are_the_same_everywhere(race: ModuleType, here: Path, arm: Path, pattern: kernels.Pattern) -> None:
+def test_patches_are_the_same_everywhere(here: Path, arm: Path, pattern: kernels.Pattern) -> None:
     """In NumPy, on this CPU and on the emulated one, for the first seeds."""
     assert race.compared(here, arm, pattern, 49, seeds=100)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("pattern", kernels.PATTERNS)
-def test_ten_thousand_seeds_are_the_same_everywhere(
-    race: ModuleType, here: Path, arm: Path, pattern: kernels.Pattern
-) -> None:
+def test_ten_thousand_seeds_are_the_same_everywhere(here: Path, arm: Path, pattern: kernels.Pattern) -> None:
     """The same at several numbers of patches."""
     assert all(race.compared(here, arm, pattern, k, seeds=10_000) for k in race.PATCHES)

@@ -1,10 +1,12 @@
-/* Runs every case of csrc/bench once, for an emulator that counts instructions between two marks.
+/* Runs every case of csrc/bench and every stage of the feature coder once, for an emulator that counts instructions
+ * between two marks.
  *
  *     run_kernels          its C library, then each instruction set that this CPU has
- *     run_kernels ISA      an empty call, then every case; their names in order
+ *     run_kernels ISA      an empty call, then every case and stage; their names in order
  */
 #include "bench/cases.h"
 #include "bench/isas.h"
+#include "bench/scene.h"
 #include "edge_kernels.h"
 
 #include <stdio.h>
@@ -46,6 +48,30 @@ static void offer(void)
             puts(edge_isas[i]);
 }
 
+static struct edge_scene scene;
+static void (*run_stage)(struct edge_scene *scene);
+
+static int64_t run_chosen_stage(void)
+{
+    run_stage(&scene);
+    return 0;
+}
+
+/* On the map and the mix of levels whose stages docs/performance.md shows. */
+static void count_stages(void)
+{
+    struct edge_stage stages[EDGE_STAGES];
+    char name[32];
+    scene = edge_scene_make(40, 28, 7, 26);
+    edge_scene_stages(&scene, stages);
+    for (size_t i = 0; i < EDGE_STAGES; i++) {
+        run_stage = stages[i].run;
+        snprintf(name, sizeof name, "stage %s", stages[i].name);
+        count(name, run_chosen_stage);
+    }
+    edge_scene_free(&scene);
+}
+
 /* Returns how many refused. */
 APART static size_t count_all(void)
 {
@@ -53,6 +79,7 @@ APART static size_t count_all(void)
     size_t known = edge_cases_make(cases), refused = (size_t)count("nothing", run_nothing);
     for (size_t i = 0; i < known; i++)
         refused += (size_t)count(cases[i].name, cases[i].run);
+    count_stages();
     return refused;
 }
 
