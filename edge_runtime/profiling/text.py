@@ -144,7 +144,7 @@ def backends(rows: Sequence[KernelRow]) -> str:
 def models(rows: Sequence[ModelRow]) -> str:
     """Every model file in every runtime, and below them why some could not be measured."""
     lines: list[Row] = [
-        ("model file", "in", "load ms", "first ms", "p50 ms", "p95 ms", "spread", "GMAC/s", "of peak", "adds", "peak")
+        ("model file, ms", "in", "load", "first", "p50", "p95", "spread", "GMAC/s", "of peak", "adds", "peak")
     ]
     lines += [_model(row, row.timing) for row in rows if row.timing is not None]
     failed = [f"{row.key}: {row.error}"[:COLUMNS] for row in rows if row.error]
