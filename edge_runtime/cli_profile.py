@@ -31,7 +31,9 @@ def add_profile(commands: Any) -> None:
     what.add_argument("--kernels-only", action="store_true", help="leave the models out; no bundle is read")
     what.add_argument("--models-only", action="store_true", help="leave the kernels out")
     what.add_argument("--for-scheduler", action="store_true", help="write the scheduler's tables instead: see below")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="rows with this in them: softmax, [jit], 'gate*avx2*'")
+    parser.add_argument(
+        "--only", default="", metavar="PATTERN", help="rows with this in them: softmax, [jit], 'gate*avx2*'"
+    )
     parser.add_argument(
         "--seconds", type=float, help=f"for all samples together ({BUDGET_S:g}); first calls come on top"
     )
