@@ -10,7 +10,8 @@ PHOTOS ?=
 BUNDLE ?=
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
-	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile clean
+	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile clean \
+	test-aarch64 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -20,6 +21,20 @@ test: $(DEV)/installed
 
 test-long: $(DEV)/installed
 	$(DEV)/bin/python -m pytest -m long
+
+# The device's tests on emulated boards, with the wheel of `make wheel-*`: docs/cross-building.md.
+test-aarch64 test-armv7l: test-%:
+	deploy/test_$*.sh
+
+wheel-aarch64 wheel-armv7l: wheel-%: build/arm/%/userland
+	deploy/build_wheel.sh $* dist
+
+wheel-x86_64:
+	deploy/build_wheel.sh x86_64 dist
+
+build/arm/%/userland:
+	deploy/packages.sh $*
+	deploy/userland.sh $* $@
 
 check: $(DEV)/installed
 	$(DEV)/bin/ruff check .

@@ -7,16 +7,28 @@ here=$(cd "$(dirname "$0")" && pwd)
 target=$1 wheel=$2 folder=$3
 source "$here/target.sh"
 root=$(dirname "$here") tools=$root/build/arm/tools
-common="hypothesis onnx pytest tomli-w trustme"
+common="hypothesis pytest tomli-w"
 rm -rf "$folder"
+install() { "$tools/bin/pip" install --quiet --target "$folder" "$@"; }
+
 if [ "$target" = x86_64 ]; then
     # For this machine's own Python, and only to count the tests.
-    exec "$tools/bin/pip" install --quiet --target "$folder" "$wheel[numba,onnxruntime]" $common
+    install "$wheel[numba,onnxruntime]" onnx trustme $common
+    exit
 fi
-tags=
+wheels="--only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none"
 for system in linux manylinux2014 manylinux_2_17 manylinux_2_27 manylinux_2_28 manylinux_2_31 manylinux_2_34; do
-    tags+=" --platform ${system}_$target"
+    wheels+=" --platform ${system}_$target"
 done
-"$tools/bin/pip" install --quiet --only-binary=:all: --implementation cp --python-version 3.11 \
-    --abi cp311 --abi abi3 --abi none $tags --target "$folder" \
-    "$wheel[demo,litert,numba]" tflite-runtime==2.14.0 "numpy<2" $common
+if [ "$target" = aarch64 ]; then
+    install $wheels "$wheel[demo,litert,numba]" tflite-runtime==2.14.0 "numpy<2" onnx trustme $common
+    exit
+fi
+# armv7l: cffi, numpy and pillow are the userland's, msgspec is compiled here; the index has the rest of what we need.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$tools/bin/pip" download --quiet --no-deps --no-binary :all: --no-build-isolation --dest "$work" "msgspec>=0.19,<1"
+tar --extract --directory "$work" --file "$work"/msgspec-*.tar.gz
+"$here/cross_build.sh" armv7l "$work"/msgspec-*/ "$work/wheels"
+install $wheels --no-deps "$wheel" "$work"/wheels/*.whl tflite-runtime==2.14.0
+install $wheels --upgrade "grpcio>=1.80,<2" "grpcio-health-checking>=1.80,<2" "protobuf>=6.31.1,<8" "tqdm>=4.66,<5" $common

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# userland.sh TARGET FOLDER [PACKAGE...]: a Debian 12 of the target's architecture with Python 3.11, only unpacked.
+# userland.sh TARGET FOLDER: a Debian 12 of the target's architecture with Python 3.11, only unpacked.
 #
 # Holds the headers and the build settings that wheels are cross-built with, and the programs that QEMU runs. Without
 # security updates: it serves tests and compilers on this machine, and is no image for a device.
 set -euo pipefail
 target=$1 folder=$2
-shift 2
 source "$(dirname "$0")/target.sh"
 mirror=${EDGE_RUNTIME_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' | head -1)}
 include=python3.11,libpython3.11-dev,libgomp1,libstdc++6
-for package in "$@"; do include+=,$package; done
+for package in $libraries; do include+=,$package; done
 
 mkdir -p "$(dirname "$folder")"
 rm -rf "$folder" "$folder.part"

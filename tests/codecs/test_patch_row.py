@@ -42,7 +42,7 @@ def test_a_better_quality_costs_more_and_errs_less(picture, codec):
 @pytest.mark.parametrize(
     ("sent", "codec", "quality", "message"),
     [
-        (patches(2, 4).astype(int), "raw", 1, "patches: int64[2, 4, 4, 3] is not uint8[k, p, p, 3]"),
+        (patches(2, 4).astype(np.int64), "raw", 1, "patches: int64[2, 4, 4, 3] is not uint8[k, p, p, 3]"),
         (patches(2, 4)[:, :3], "raw", 1, "patches: uint8[2, 3, 4, 3] is not"),
         (patches(1, 4)[:0], "raw", 1, "patches: 0 of 4 pixels, send at least one"),
         (patches(1, 256), "raw", 1, "patches: 1 of 256 pixels, send at least one, at most 65535, of 1..255 pixels"),

@@ -108,7 +108,7 @@ class TestArguments:
     def test_wrong_dtype(self, some):
         """A wrong dtype is named with its shape."""
         with pytest.raises(ArgumentError, match=r"patches: int64\[8, 16, 16, 3\]"):
-            patches.encode(some.astype(int), SOME, GRID)
+            patches.encode(some.astype(np.int64), SOME, GRID)
 
     def test_indices_of_other_length(self, some):
         """Patches and indices must pair up."""
