@@ -15,6 +15,8 @@ from pathlib import Path
 
 def faults(report: Path, counts: str, reasons: list[str]) -> list[str]:
     """What failed, was skipped or is missing, a line each."""
+    if not report.exists():
+        return [f"{report}: was not written, the run broke off"]
     found, present = [], Counter()
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - written by pytest a moment ago
         name = f"{case.get('classname')}::{case.get('name')}"

@@ -56,3 +56,10 @@ def test_a_fault_fails_and_is_named(tmp_path: Path, cases: str, fault: str) -> N
 def test_counts_of_nothing_are_no_verdict(tmp_path: Path) -> None:
     """An empty count would let every run pass."""
     assert judge(tmp_path, PASSED, counts="no tests collected").returncode == 1
+
+
+def test_a_run_that_broke_off_fails(tmp_path: Path) -> None:
+    """It leaves no report."""
+    command = [sys.executable, PROGRAM, tmp_path / "report.xml", PROGRAM, ""]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.messages import Reply, Request
 
+pytestmark = pytest.mark.host  # a server's large models, many times
+
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:

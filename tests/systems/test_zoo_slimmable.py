@@ -21,6 +21,8 @@ from server_ref.backend import Backend
 if TYPE_CHECKING:
     from edge_runtime.messages import Answer, Reply, Request
 
+pytestmark = pytest.mark.host  # a server's large models, many times
+
 MOST_PACKED, MOST_CODED = 9500, 6000
 
 
@@ -63,7 +65,6 @@ def test_every_mode_is_answered_and_small(family: Family, bundle: Bundle, backen
         np.testing.assert_allclose(found.probabilities.sum(), 1, rtol=1e-4)
 
 
-@pytest.mark.host
 def test_the_ensemble_answers_real_photos(bundle: Bundle, backend: Backend, imagenette_val: Path) -> None:
     """Most of forty, even at one bit, and nearly all at four with all members."""
     ensemble = Family.open(bundle, bundle.latent("ensemble"))

@@ -25,6 +25,8 @@ from server_ref.backend import Backend
 if TYPE_CHECKING:
     from edge_runtime.messages import Reply
 
+pytestmark = pytest.mark.host  # a server's large models, many times
+
 BUNDLES = sorted(path.parent for path in (Path(__file__).parents[2] / "zoo").glob(f"*/{MANIFEST}"))
 FOLDERS = [folder for folder in BUNDLES if Bundle.load(folder).manifest.splits]
 
