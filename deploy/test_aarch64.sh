@@ -11,7 +11,7 @@ arm=build/arm
 # A cache is good for one CPU only, so both are told to compile for any.
 kernels="tests/kernels tests/codecs"
 others="tests/control tests/transport tests/systems tests/server_ref/handlers tests/models
-    tests/test_messages.py tests/test_photos.py tests/test_cli_codec.py"
+    tests/test_golden_files.py tests/test_messages.py tests/test_photos.py tests/test_cli_codec.py"
 export NUMBA_CACHE_DIR=$PWD/$arm/suite/numba NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES=
 
 deploy/packages.sh aarch64 suite
