@@ -29,7 +29,7 @@ RECORDED = Path(__file__).with_name("zoo_outputs.json")
 VALUES = 60
 # How far values may be from the recorded ones, as a share of their norm. Arithmetic in another order changes last
 # digits; where values are rounded to 8 bits on the way, those decide for one step or the next.
-TOLERANCE = {"fp32": 1e-5, "fp16": 1e-5, "int8": 0.1}
+TOLERANCE = {"fp32": 1e-5, "fp16": 1e-5, "int8": 0.2}
 # The same of the whole output's norm, in which most steps that fall either way cancel out.
 NORM_TOLERANCE = {"fp32": 1e-5, "fp16": 1e-5, "int8": 0.03}
 
