@@ -7,9 +7,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 arm=build/arm
-# Numba compiles slowly under emulation: one CPU starts with the kernels and fills a cache, which the other finds later.
-# A cache is good for one CPU only, so both are told to compile for any.
-kernels="tests/kernels tests/codecs"
+# Numba compiles slowly under emulation: each CPU starts with one half of the kernels and fills a cache, in which the other
+# finds them later. A cache is good for one CPU only, so both are told to compile for any.
+coders=$(ls -d tests/codecs tests/kernels/test_{features,latents,rans}.py)
+kernels=$(ls tests/kernels/test_*.py | grep --invert-match --fixed-strings "$coders")
 others="tests/control tests/transport tests/systems tests/server_ref/handlers tests/models
     tests/test_golden_files.py tests/test_messages.py tests/test_photos.py tests/test_cli_codec.py"
 export NUMBA_CACHE_DIR=$PWD/$arm/suite/numba NUMBA_CPU_NAME=generic NUMBA_CPU_FEATURES=
@@ -20,9 +21,9 @@ deploy/make_suite.sh aarch64
 
 # The server's models, which are large, run once.
 marks="not long and not host"
-deploy/run_suite.sh aarch64 cortex-a72 "$marks and not server" "this CPU has no dotprod" $kernels $others &
+deploy/run_suite.sh aarch64 cortex-a72 "$marks and not server" "this CPU has no dotprod" $coders $others $kernels &
 first=$!
-deploy/run_suite.sh aarch64 cortex-a76 "$marks" "" $others $kernels &
+deploy/run_suite.sh aarch64 cortex-a76 "$marks" "" $kernels $others $coders &
 second=$!
 status=0
 wait $first || status=1

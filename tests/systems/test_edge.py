@@ -65,6 +65,7 @@ def test_frames_are_one_run_where_the_file_takes_them(
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.server
 def test_the_whole_network_answers_like_the_servers(lite0: Bundle, precision: Any) -> None:
     """Within what its precision costs, on the zoo's demo photos."""
     frames = [Frame(i, open_frame(path, lite0.frame)) for i, path in enumerate(photo_paths([])[:3])]
