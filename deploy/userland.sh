@@ -6,7 +6,9 @@
 set -euo pipefail
 target=$1 folder=$2
 source "$(dirname "$0")/target.sh"
-mirror=${EDGE_RUNTIME_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Label: Debian' | head -1)}
+# The mirror that this machine itself is set up with.
+mirror=${EDGE_RUNTIME_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -1)}
+[ -n "$mirror" ] || { echo "deploy: no Debian mirror is known here, set EDGE_RUNTIME_MIRROR to one" >&2; exit 1; }
 include=python3.11,libpython3.11-dev,libgomp1,libstdc++6
 for package in $libraries; do include+=,$package; done
 
