@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from edge_runtime.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ class TfliteModel:
     ) -> None:
         self.runtime = runtime
         self.file = file
-        interpreter = importlib.import_module(MODULES[runtime]).Interpreter
+        interpreter = _module(runtime).Interpreter
         data = source if isinstance(source, bytes) else source.read_bytes()
         try:
             self._interpreter = interpreter(model_content=data, num_threads=threads)
@@ -54,3 +56,13 @@ class TfliteModel:
         except RuntimeError as error:
             raise ModelError(f"{self.file.path}: {self.runtime} cannot run it ({error})") from error
         return {name: self._interpreter.get_tensor(detail["index"]) for name, detail in self._outputs.items()}
+
+
+def _module(runtime: str) -> ModuleType:
+    """The runtime's module, imported in a thread of its own.
+
+    On 64-bit ARM, what tflite-runtime links with makes the thread that loads it flush subnormal numbers to zero, and
+    so would change what the kernels compute in this one. Raises ImportError.
+    """
+    with ThreadPoolExecutor(max_workers=1) as elsewhere:
+        return elsewhere.submit(importlib.import_module, MODULES[runtime]).result()

@@ -46,6 +46,15 @@ def test_answers_outlive_the_next_run(zoo: Bundle, runtime: str) -> None:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
+def test_subnormal_numbers_stay_what_they_are(zoo: Bundle, runtime: str) -> None:
+    """A runtime does not change the arithmetic of the thread that opens and runs it."""
+    model = open_model(zoo, zoo.model("edge"), Execution(runtime))
+    model.run({"image": np.zeros((1, 3, 224, 224), np.float32)})
+    tiny = np.full(8, np.finfo(np.float64).tiny)
+    assert (tiny / 2 > 0).all()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_wrong_shape_is_named(zoo: Bundle, runtime: str) -> None:
     """The message holds the file."""
     spec = zoo.model("edge")
