@@ -45,7 +45,7 @@ from bps_figures import (
     validation_rows,
     wrong_rows,
 )
-from kernel_figures import performance_tables, sampling_table
+from kernel_figures import board_rows, performance_tables, sampling_table
 from result_files import RESULTS, read
 from slimmable_figures import slimmable_rows, slimmable_tables
 from split_figures import AHEAD_HEAD, CUT_HEAD, POINT_HEAD, ahead_rows, cut_rows, feature_rows, point_rows, split_rows
@@ -90,6 +90,7 @@ def documents() -> dict[Path, list[str]]:
                     *bps_rows(),
                     *amot_rows(),
                     *slimmable_rows(),
+                    *board_rows(),
                 ],
             ),
             table(PAY_HEAD, pay_rows()),

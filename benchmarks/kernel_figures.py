@@ -88,6 +88,37 @@ def _fewest(row: dict[str, int]) -> int:
     return min(count for isa, count in row.items() if isa.startswith("aarch64"))
 
 
+COUNTED = {"gate": "gate", "feature_encode": "FF encode", "feature_decode": "FF decode"}
+PROFILE = "`make bench-profile`"
+
+
+def board_rows() -> list[tuple[str, str, str]]:
+    """What the README says of ARM and of profiles: name, figures, command."""
+    kernels, profiles = read("instructions.json")["kernels"], read("profile_repeats.json")
+    repeats, planted = profiles["repeats"], profiles["planted"]
+    ratios = [_fewest(kernels[name]) / kernels[name]["aarch64 scalar"] for name in COUNTED]
+    runs = [abs(ratio - 1) for ratio in repeats["median_ratio_of_runs"]]
+    found, rows = (sum(case[key] for case in planted) for key in ("flagged", "rows"))
+    alarms = len(repeats["false_alarms"]) + sum(len(case["false_alarms"]) for case in planted)
+    return [
+        (
+            f"instructions on ARM, vector code ÷ what gcc makes of the scalar source: {'; '.join(COUNTED.values())}",
+            "; ".join(f"{ratio:.2f}" for ratio in ratios),
+            "`make count-aarch64`",
+        ),
+        (
+            "`profile` of kernels, one run against the one before: furthest median ratio from 1; rows within 10 %",
+            f"{max(runs):.1%}; {repeats['rows_within_10_percent']:.1%} of {repeats['rows']}",
+            PROFILE,
+        ),
+        (
+            "`profile --compare`: rows with a fifth more work that are flagged; verdicts without a reason",
+            f"{found} of {rows}; {alarms}",
+            PROFILE,
+        ),
+    ]
+
+
 SAMPLERS = {"random": "select_random", "grid": "sample_grid", "jittered-grid": "sample_grid_jittered"}
 
 

@@ -145,3 +145,17 @@ def test_preparation_comes_before_every_sample():
 
     assert clock.log.count("prepare") == len(timed.samples) + 1
     assert timed.samples[0].seconds == pytest.approx(5e-3)
+
+
+def test_a_call_is_made_anew_now_and_then():
+    """Samples come from several places in memory."""
+    clock, made = Clock(), []
+
+    def make():
+        made.append(clock.call(f"place {len(made)}", 5e-3))
+        return made[-1]
+
+    (timed,) = rounds.measure([Task("a", make)], 60.0, clock=clock)
+
+    assert len(timed.samples) == rounds.LEAST_SAMPLES
+    assert {f"place {place}" for place in range(rounds.LEAST_SAMPLES // rounds.PLACED)} == set(clock.log)
