@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ class Scripted:
     def __init__(self) -> None:
         self.runs: list[list[int]] = []
         self.hold = threading.Event()
-        self.slow_together_s = 0.0
+        self.taken_s = 0.0
+        self.together_s = 0.0
 
     def decode(self, request, deadline_s):  # noqa: ARG002 - of `Predictor`
         """The bytes; 0 does not decode."""
@@ -42,7 +44,7 @@ class Scripted:
         """One row a request; byte 13 fails the whole run, byte 255 gives NaN in its own row."""
         self.runs.append(bytes_)
         self.hold.wait(10)
-        time.sleep(0.002 if len(bytes_) == 1 else self.slow_together_s)
+        self.taken_s += 0.002 if len(bytes_) == 1 else self.together_s
         if 13 in bytes_:
             raise ModelError("unlucky")
         return [Outcome(np.array([0, np.nan if byte == 255 else byte], np.float32)) for byte in bytes_]
@@ -174,15 +176,21 @@ def test_a_late_request_leaves_the_line(ask, scripted):
     assert scripted.runs == [[1], [3]]
 
 
-def test_sharing_that_proved_slower_is_given_up(ask, scripted):
+def test_sharing_that_proved_slower_is_given_up(ask, scripted, monkeypatch):
     """Where two frames take longer together than one after the other, those that wait are run apart after a while."""
-    scripted.hold.set()
-    scripted.slow_together_s = 0.02
-    for _ in range(12):
+    clock = SimpleNamespace(perf_counter=lambda: scripted.taken_s, monotonic=time.monotonic)
+    monkeypatch.setattr("server_ref.line.time", clock)
+    scripted.together_s = 0.02
+    runs = []
+    for _ in range(24):
         scripted.runs.clear()
+        scripted.hold.clear()
         asked = [ask(byte) for byte in (1, 2, 3)]
+        scripted.hold.set()
         assert [best(one) for one in asked] == [1, 2, 3]
-    assert scripted.runs == [[1], [2], [3]]
+        runs.append(list(scripted.runs))
+    assert runs[0] == [[1], [2, 3]]
+    assert runs[-8:] == [[[1], [2], [3]]] * 8
 
 
 def test_company_makes_nobody_late(ask, line, scripted):
