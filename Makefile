@@ -11,7 +11,7 @@ BUNDLE ?=
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
 	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile clean \
-	test-aarch64 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64
+	test-aarch64 test-aarch64-3.13 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -23,7 +23,7 @@ test-long: $(DEV)/installed
 	$(DEV)/bin/python -m pytest -m long
 
 # The device's tests on emulated boards, with the wheel of `make wheel-*`: docs/cross-building.md.
-test-aarch64 test-armv7l: test-%:
+test-aarch64 test-aarch64-3.13 test-armv7l: test-%:
 	deploy/test_$*.sh
 
 wheel-aarch64 wheel-armv7l: wheel-%: build/arm/%/userland

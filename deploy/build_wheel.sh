@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build_wheel.sh TARGET OUT [SOURCE]: the wheel of SOURCE (else of this tree) for a target, into OUT.
+# build_wheel.sh TARGET OUT: the wheel of this tree for a target, into OUT.
 #
 # One wheel serves every Python from 3.10 on. Fails if its tag says otherwise, or asks for a newer C library than 2.28.
 set -euo pipefail
@@ -11,12 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # From a copy, so that no object of another build gets in.
-if [ $# -gt 2 ]; then
-    cp -r "$3" "$work/source"
-else
-    "$here/copy_tree.sh" "$work/source" csrc edge_runtime exporters server_ref \
-        LICENSE MANIFEST.in NOTICE README.md pyproject.toml setup.py
-fi
+"$here/copy_tree.sh" "$work/source" csrc edge_runtime exporters server_ref \
+    LICENSE MANIFEST.in NOTICE README.md pyproject.toml setup.py
 "$here/cross_build.sh" "$target" "$work/source" "$work/raw"
 PATH=$tools/bin:$PATH auditwheel repair --plat auto --wheel-dir "$work/repaired" "$work"/raw/*.whl >"$work/log" 2>&1 ||
     { cat "$work/log" >&2; exit 1; }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# site.sh TARGET WHEEL FOLDER: what the suite imports on a target, the wheel first of all, unpacked into a folder.
+# site.sh TARGET WHEEL FOLDER [PYTHON]: what the suite imports on a target, the wheel first of all, unpacked into a folder.
 #
 # pip runs here and picks wheels by the target's tags, so it also shows that a board's pip would take ours.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-target=$1 wheel=$2 folder=$3
+target=$1 wheel=$2 folder=$3 python=${4:-3.11}
 source "$here/target.sh"
 root=$(dirname "$here") tools=$root/build/arm/tools
 common="hypothesis pytest tomli-w"
@@ -16,12 +16,15 @@ if [ "$target" = x86_64 ]; then
     install "$wheel[numba,onnxruntime]" onnx trustme $common
     exit
 fi
-wheels="--only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi abi3 --abi none"
+wheels="--only-binary=:all: --implementation cp --python-version $python --abi cp${python/./} --abi abi3 --abi none"
 for system in linux manylinux2014 manylinux_2_17 manylinux_2_27 manylinux_2_28 manylinux_2_31 manylinux_2_34; do
     wheels+=" --platform ${system}_$target"
 done
 if [ "$target" = aarch64 ]; then
-    install $wheels "$wheel[demo,litert,numba]" tflite-runtime==2.14.0 "numpy<2" onnx trustme $common
+    # The legacy runtime ends with Python 3.11 and NumPy 1; newer boards get the newest of everything.
+    legacy=
+    [ $python != 3.11 ] || legacy="tflite-runtime==2.14.0 numpy<2"
+    install $wheels "$wheel[demo,litert,numba]" $legacy onnx trustme $common
     exit
 fi
 # armv7l: cffi, numpy and pillow are the userland's, msgspec is compiled here; the index has the rest of what we need.
