@@ -4,7 +4,11 @@ import importlib
 import platform
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from edge_runtime import kernels
+from edge_runtime.profiling.kernel_cases import kernel_cases
 
 CPUINFO = Path("/proc/cpuinfo")
 # Flags of the system's description of the CPU that a set needs, by architecture, best last.
@@ -68,3 +72,21 @@ def test_what_the_cpu_lacks_is_refused(native, promised):
     for isa in [*(set(VERSIONS) - set(promised)), "altivec"]:
         assert not native.use_isa(isa)
         assert native.info().isa == promised[-1]
+
+
+def plain(result):
+    """A result as data that compares: arrays as dtype and bytes, what has fields as their values."""
+    if isinstance(result, np.ndarray):
+        return result.dtype, result.shape, result.tobytes()
+    fields = getattr(result, "__slots__", None) or getattr(result, "_fields", ())
+    return [plain(getattr(result, field)) for field in fields] or result
+
+
+@pytest.mark.parametrize("case", kernel_cases(), ids=lambda case: case.name)
+def test_every_set_has_the_bytes_of_numpy(native, isa, case):
+    """A typical call of each kernel, in each set that this CPU has."""
+    with kernels.use("reference"):
+        expected = plain(case.make()())
+    with kernels.use("native"):
+        native.use_isa(isa)
+        assert plain(case.make()()) == expected
