@@ -1,10 +1,10 @@
 /* Attention and patches with NEON.
  *
  * A kernel is written for NEON where that needs at most three quarters of the instructions which gcc 12 -O3 makes of
- * the portable code; the compiler uses NEON, too. Of a typical call's instructions (`make count-aarch64`; one stage after
- * another of a map of 40 × 28 × 28) there remain: both transforms of the feature coder 0.15, load_map 0.18, quantise
- * and dequantise 0.19, uncode 0.30, horizontal pass 0.37, code 0.41, mix 0.48, class_attention 0.59, uncertainty 0.61,
- * vertical pass 0.64, rollout 0.65, gather 0.66, softmax 0.69, store_map 0.73.
+ * the portable code; the compiler uses NEON, too. Of a typical call's instructions (`make count-aarch64`; stages on a map
+ * of 40 × 28 × 28) there remain: both transforms of the feature coder 0.15, dequantise 0.16, load_map 0.18, uncode 0.24,
+ * quantise 0.25, horizontal pass 0.37, code 0.47, mix 0.49, class_attention 0.59, uncertainty 0.61, vertical pass 0.64,
+ * rollout 0.65, gather 0.66, softmax 0.69, store_map 0.73.
  *
  * Portable code stays where vectors were tried or have nothing to hold on to: an encoder of latents kept 0.96, because
  * its time goes into rANS; rANS, selection and bitmaps take each step from the one before; normalise looks a table up,
