@@ -7,6 +7,11 @@
     ├── PayloadError       payload bytes that do not decode
     ├── PhotoError         a photo or a data set cannot be read
     ├── Unmeetable         no way of asking meets the deadline
+    ├── ConfigError        the daemon's configuration holds what it cannot do
+    ├── SourceError        a source of frames cannot go on
+    ├── SinkError          a sink did not take a record
+    ├── SpoolError         the spool cannot be used
+    ├── Dropped            a frame left the daemon's queue without an answer (daemon/frames.py)
     └── LinkError          the server gave no answer
         ├── LinkLost           refused, cut, or silent past the deadline
         └── ServerRefused      the server answered, but with a refusal that a retry would not change
@@ -44,6 +49,22 @@ class PhotoError(EdgeRuntimeError):
 
 class Unmeetable(EdgeRuntimeError):  # noqa: N818 - a state of the link, for which nobody is to blame
     """No plan meets the deadline; the message says what is left and what the smallest needs."""
+
+
+class ConfigError(EdgeRuntimeError):
+    """The daemon's configuration holds what it cannot do; the message begins with the key's path."""
+
+
+class SourceError(EdgeRuntimeError):
+    """A source of frames cannot be opened, or cannot go on."""
+
+
+class SinkError(EdgeRuntimeError):
+    """A sink did not take a record, or cannot be opened."""
+
+
+class SpoolError(EdgeRuntimeError):
+    """The spool cannot be opened, not even anew."""
 
 
 class LinkError(EdgeRuntimeError):

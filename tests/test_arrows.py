@@ -16,9 +16,10 @@ DEVICE_ARROWS = {
     "codecs": {"kernels"},
     "models": set(),
     "transport": set(),
-    "systems": {"kernels", "codecs", "models"},
+    "systems": {"kernels", "codecs", "models", "control"},
     "control": set(),
     "scheduling": {"kernels", "codecs", "models", "systems", "control"},
+    "daemon": {"kernels", "codecs", "models", "systems", "transport", "control", "scheduling"},
     "profiling": {"kernels", "codecs", "models", "systems", "scheduling", "evaluation"},
     "evaluation": {"kernels", "codecs", "models", "systems", "transport", "control", "scheduling"},
 }
@@ -50,7 +51,7 @@ def test_the_device_never_imports_torch_exporters_or_the_server(path: Path) -> N
 
 @pytest.mark.parametrize("room", DEVICE_ARROWS)
 def test_rooms_of_the_device_import_only_along_the_arrows(room: str) -> None:
-    """cli → evaluation → scheduling → systems → codecs → kernels, with models, control and transport beside them."""
+    """cli → daemon, evaluation → scheduling → systems → codecs → kernels, with models, control and transport beside them."""
     rooms = set(DEVICE_ARROWS)
     for path in sources(f"edge_runtime/{room}"):
         used = {name.split(".")[1] for name in imports(path) if name.startswith("edge_runtime.") and "." in name}

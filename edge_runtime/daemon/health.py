@@ -1,0 +1,52 @@
+"""What may be wrong with the daemon, by name, each with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_runtime.daemon.state import Condition
+
+if TYPE_CHECKING:
+    from edge_runtime.daemon.state import Level
+
+ORDER: tuple[Level, ...] = ("ok", "degraded", "failed")
+# What a restart may mend; everything else only keeps the daemon from doing all its work.
+LIVE = ("loop", "models")
+
+
+class Health:
+    """Conditions as they were last reported; what was never reported is fine."""
+
+    def __init__(self) -> None:
+        self._conditions: dict[str, Condition] = {}
+
+    def report(self, name: str, level: Level, reason: str = "") -> bool:
+        """Set one; whether that is news."""
+        condition = Condition(name=name, level=level, reason=reason)
+        before = self._conditions.get(name)
+        self._conditions[name] = condition
+        return before is None or before.level != level
+
+    def forget(self, name: str) -> None:
+        """Drop one: what it was about is gone."""
+        self._conditions.pop(name, None)
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """All of them, the worst first."""
+        return sorted(self._conditions.values(), key=lambda one: (-ORDER.index(one.level), one.name))
+
+    @property
+    def level(self) -> Level:
+        """The worst one's."""
+        return self.conditions[0].level if self._conditions else "ok"
+
+    @property
+    def live(self) -> bool:
+        """Whether a restart would not help."""
+        return all(one.level != "failed" for one in self._conditions.values() if one.name in LIVE)
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames are answered, be it with less than everything."""
+        return self.level != "failed"
