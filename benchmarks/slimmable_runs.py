@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from edge_runtime.codecs.image import ImageCodec
     from edge_runtime.control.mode_choice import Conditions
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.slimmable import Family
     from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Frame
     from edge_runtime.models import Bundle
     from edge_runtime.systems import Inference
+    from edge_runtime.systems.family import Family
     from edge_runtime.systems.slimmable import Controller
 
 # What every number of encoders is measured on before the race, so many photos each.

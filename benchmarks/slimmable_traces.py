@@ -25,9 +25,9 @@ from slimmable_runs import CAREFUL, OURS, POLICIES, Subject, measure, run
 from slimmable_summary import cell_figures, overall
 
 from edge_runtime.evaluation.link import serving
-from edge_runtime.evaluation.slimmable import Family
 from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.models import Bundle
+from edge_runtime.systems.family import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edge_runtime.control.modes import ModeFigures
-    from edge_runtime.evaluation.slimmable import Family
     from edge_runtime.models import Bundle
+    from edge_runtime.systems.family import Family
     from edge_runtime.systems.slimmable import Controller, Slimmable
     from edge_runtime.transport.client import Client
 
@@ -40,7 +40,7 @@ def add_slimmable_options(parser: argparse.ArgumentParser) -> None:
 
 def family_of(options: argparse.Namespace, bundle: Bundle) -> Family:
     """The family that the options name, loaded as they say."""
-    from edge_runtime.evaluation.slimmable import Family
+    from edge_runtime.systems.family import Family
 
     spec = bundle.latent(options.family)
     return Family.open(bundle, spec, execution(options))

@@ -7,9 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-import msgspec
-
-from edge_runtime.errors import ArgumentError, BundleError
+from edge_runtime.errors import ArgumentError
 from edge_runtime.models import Bundle, Execution
 from edge_runtime.models.bundle import GateSpec
 from edge_runtime.models.execution import Provider
@@ -136,13 +134,9 @@ def load(options: argparse.Namespace) -> tuple[Bundle, EdgeModel, GateSpec]:
 
 
 def _gate(bundle: Bundle, options: argparse.Namespace) -> GateSpec:
-    given = {name: getattr(options, name) for name in GateSpec.__struct_fields__ if getattr(options, name) is not None}
-    if bundle.gate is None and not {"eta", "delta"} <= given.keys():
-        raise BundleError(f"{bundle.folder}: has no gate; give --eta and --delta")
-    try:
-        return msgspec.convert(msgspec.to_builtins(bundle.gate or {}) | given, GateSpec)
-    except msgspec.ValidationError as error:
-        raise ArgumentError(f"gate: {error}") from error
+    return bundle.gate_with(
+        {name: getattr(options, name) for name in GateSpec.__struct_fields__ if getattr(options, name) is not None}
+    )
 
 
 def measured_link(

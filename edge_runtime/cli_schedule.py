@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from edge_runtime.scheduling.planner import Explanation
     from edge_runtime.scheduling.tables import Tables
 
-TABLES = "tables.json"
 PHOTOS = 500
 MOST_LOSS = 1.0
 
@@ -53,7 +52,7 @@ def add_schedule(commands: Any) -> None:
 
 def add_tables_options(parser: argparse._ActionsContainer) -> None:
     """Declare what every use of the tables needs."""
-    parser.add_argument("--tables", type=Path, help=f"default: {TABLES} in the bundle's folder")
+    parser.add_argument("--tables", type=Path, help="default: tables.json in the bundle's folder")
     parser.add_argument("--most-loss", type=float, help=f"accepted loss of right answers, in points ({MOST_LOSS:g})")
 
 
@@ -64,22 +63,9 @@ def most_loss(options: argparse.Namespace) -> float:
 
 def load_tables(options: argparse.Namespace) -> Tables:
     """The tables that the options name, what they lack predicted; raises ArgumentError, also for another bundle's."""
-    from edge_runtime.scheduling import tables
-    from edge_runtime.scheduling.regression import filled
+    from edge_runtime.scheduling.bundle_tables import bundle_tables
 
-    path = options.tables or options.bundle / TABLES
-    found = tables.load(path)
-    bundle = Bundle.load(options.bundle)
-    if found.bundle_hash != bundle.hash:
-        raise ArgumentError(f"{path}: measured with another bundle than {options.bundle}; profile this one")
-    return found if all(site.timed for site in found.sites) else filled(found, _macs(bundle, found))
-
-
-def _macs(bundle: Bundle, found: Tables) -> dict[str, tuple[int, int]]:
-    """Multiply-accumulates of a frame before and behind each site."""
-    cuts = [bundle.split(site.cut) for site in found.sites if site.cut]
-    parts = {cut.cut: (bundle.model("edge", cut.prefix).macs, bundle.model("server", cut.suffix).macs) for cut in cuts}
-    return {"": (0, bundle.model("edge", found.network).macs)} | parts
+    return bundle_tables(Bundle.load(options.bundle), options.tables)
 
 
 def profile_for_scheduler(options: argparse.Namespace) -> None:
@@ -87,6 +73,7 @@ def profile_for_scheduler(options: argparse.Namespace) -> None:
     from edge_runtime.labelled_photos import labelled_photos
     from edge_runtime.profiling.scheduler import measure, retime
     from edge_runtime.scheduling import tables
+    from edge_runtime.scheduling.bundle_tables import TABLES
     from edge_runtime.scheduling.device import Device
 
     if options.data is None:

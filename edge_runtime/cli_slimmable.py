@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.slimmable import Family
     from edge_runtime.evaluation.slimmable_grid import ModeOutcome, Rival
     from edge_runtime.labelled_photos import Photo
+    from edge_runtime.systems.family import Family
 
 SECONDS = 10.0
 
@@ -147,7 +147,7 @@ def _levels(options: argparse.Namespace, family: Family) -> list[int]:
 
 
 def _other_families(options: argparse.Namespace, bundle: Bundle, family: Family) -> list[Family]:
-    from edge_runtime.evaluation.slimmable import Family
+    from edge_runtime.systems.family import Family
 
     return [Family.open(bundle, spec, execution(options)) for spec in bundle.manifest.latents if spec != family.spec]
 

@@ -133,9 +133,10 @@ class Answer:
 
     ``edge-fallback`` marks the device's own answer, given because the server did not answer in time, ``best-effort``
     the server's first answer, given because the second round that it asked for did not happen; ``note`` then says why.
-    ``rounds`` is 2 when a second round was answered. ``patches_sent`` counts patches (0 when nothing was sent),
-    ``payload_bytes`` the payloads alone. ``mode`` is that of the latent, where one was sent. ``timings_ms`` are the
-    stages of all the frames that were answered together, in milliseconds.
+    ``rounds`` is 2 when a second round was answered. ``patches_sent`` counts patches (0 when nothing was sent), and
+    ``sent`` uint16 ``[k]`` says which, row by row; ``payload_bytes`` are the payloads alone. ``mode`` is that of the
+    latent, where one was sent. ``timings_ms`` are the stages of all the frames that were answered together, in
+    milliseconds. ``attention`` is what the device's model attended to, as it gave it, where it has any.
     """
 
     probabilities: NDArray[np.float32]
@@ -148,3 +149,5 @@ class Answer:
     rounds: int = 1
     mode: Mode | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    attention: NDArray[np.float32] | None = None
+    sent: NDArray[np.uint16] | None = None

@@ -190,4 +190,4 @@ def test_a_bundle_without_a_gate_needs_one(
     shutil.copytree(zoo.folder, tmp_path / "bundle")
     (tmp_path / "bundle" / "bundle.toml").write_text(tomli_w.dumps(toml_table(manifest)))
     assert main(["run", one, "--bundle", str(tmp_path / "bundle"), "--eta", "0.2"]) == 2
-    assert "has no gate; give --eta and --delta\n" in capsys.readouterr().err
+    assert "has no gate; give eta and delta\n" in capsys.readouterr().err

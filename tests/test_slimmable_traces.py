@@ -27,13 +27,13 @@ from edge_runtime.control.modes import BITS, LEVELS, ModeFigures, ModeTable
 from edge_runtime.control.rounds import Bytes
 from edge_runtime.errors import Unmeetable
 from edge_runtime.evaluation.link import serving
-from edge_runtime.evaluation.slimmable import Family
 from edge_runtime.evaluation.trace_syntax import LinkTrace
 from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Mode
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling.traces import Trace
 from edge_runtime.systems.driver import RETURN_MARGIN_S
+from edge_runtime.systems.family import Family
 
 # Generous, since the machine may be busy.
 DEADLINE_MS = 300

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm import tqdm
 
 from edge_runtime.codecs.latents import LatentCodec
-from edge_runtime.control.modes import BITS, ModeTable
-from edge_runtime.errors import BundleError, LinkLost
+from edge_runtime.control.modes import BITS
+from edge_runtime.errors import LinkLost
 from edge_runtime.evaluation.latency import latencies
 from edge_runtime.evaluation.link import following
 from edge_runtime.evaluation.points import wilson
 from edge_runtime.messages import Frame
-from edge_runtime.models.execution import DEFAULT_EXECUTION, Execution
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
-from edge_runtime.systems.encoders import Encoders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,40 +30,10 @@ if TYPE_CHECKING:
     from edge_runtime.evaluation.trace_syntax import LinkTrace
     from edge_runtime.labelled_photos import Photo
     from edge_runtime.messages import Answer
-    from edge_runtime.models import Bundle
-    from edge_runtime.models.bundle import LatentSpec
     from edge_runtime.systems.slimmable import Slimmable
 
 # Decoded photos are kept, and shown again when they have all been: decoding is not what a trace is about.
 MOST_PHOTOS = 512
-
-
-@dataclass(frozen=True)
-class Family:
-    """One family of encoders, loaded: the device's models, the codec, and what calibration measured."""
-
-    spec: LatentSpec
-    encoders: Encoders
-    codec: LatentCodec
-    table: ModeTable
-
-    @classmethod
-    def open(
-        cls,
-        bundle: Bundle,
-        spec: LatentSpec,
-        execution: Execution = DEFAULT_EXECUTION,
-    ) -> Family:
-        """Load the encoders and both tables; raises BundleError, also for a mode that they cannot make, ModelError."""
-        encoders = Encoders(bundle, spec, execution)
-        codec = LatentCodec.load(bundle.read(spec.tables))
-        table = ModeTable.load(bundle.read(spec.modes))
-        for number, levels in (one.mode for one in table.modes):
-            if number > min(len(encoders), codec.encoders) or levels not in codec.levels:
-                raise BundleError(
-                    f"{spec.modes.path}: a mode of {number} encoders at {levels} levels is none of its family's"
-                )
-        return cls(spec, encoders, codec, table)
 
 
 class Asked(NamedTuple):

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edge_runtime.evaluation.link import MeasuredLink
-    from edge_runtime.evaluation.slimmable import Family
     from edge_runtime.evaluation.split import Cut
     from edge_runtime.labelled_photos import Photo
     from edge_runtime.models import Bundle
     from edge_runtime.models.bundle import FrameSpec
     from edge_runtime.systems import System
+    from edge_runtime.systems.family import Family
 
 CUT_BUDGETS = (1024, 2048, 3072, 4096)
 

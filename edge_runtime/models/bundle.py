@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from edge_runtime.errors import BundleError
+from edge_runtime.errors import ArgumentError, BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 FORMAT = 1
 MANIFEST = "bundle.toml"
@@ -309,6 +309,15 @@ class Bundle:
         if not latents:
             raise BundleError(f"{self.folder}: it has no slimmable encoders; export some with `edge-export slimmable`")
         raise BundleError(f"{self.folder}: no encoders named {name!r}; it has {', '.join(one.name for one in latents)}")
+
+    def gate_with(self, changes: Mapping[str, Any]) -> GateSpec:
+        """The gate with some of its keys changed; BundleError without one, unless the changes say what it must know."""
+        if self.gate is None and not {"eta", "delta"} <= changes.keys():
+            raise BundleError(f"{self.folder}: has no gate; give eta and delta")
+        try:
+            return msgspec.convert(msgspec.to_builtins(self.gate or {}) | changes, GateSpec)
+        except msgspec.ValidationError as error:
+            raise ArgumentError(f"gate: {error}") from error
 
     def source(self, file: ModelFile) -> bytes | Path:
         """What a runtime loads: the file's bytes, or its path where weights lie beside it; every sha256 is checked."""

@@ -154,6 +154,7 @@ class Amot:
                 decided_by="best-effort",
                 note=str(lost),
                 patches_sent=inference.patches_sent,
+                sent=inference.sent,
                 payload_bytes=inference.payload_bytes,
             )
         return replace(inference.answer(second), rounds=2)
@@ -171,6 +172,7 @@ class _OneFrame:
         self._sampled = kernels.sample(system.pattern, self._grid, self._plan.first, self._seed)
         self._stages = Stages()
         self.patches_sent = 0
+        self.sent = np.empty(0, np.uint16)
         self.payload_bytes = 0
 
     def first_round(self) -> Exchange:
@@ -180,7 +182,7 @@ class _OneFrame:
             chosen = self._gather(self._sampled)
             data = samples.encode(chosen, self._grid, self._system.pattern, self._seed, plan.codec, plan.quality)
         allowed = SecondRound(plan.second, plan.below) if plan.second else None
-        return (yield from self._exchange(Payload("samples", data), len(chosen), allowed))
+        return (yield from self._exchange(Payload("samples", data), self._sampled, allowed))
 
     def second_round(self, ask: Ask) -> Exchange:
         """Send what was asked for, or everything to a server that has forgotten that it asked."""
@@ -190,25 +192,26 @@ class _OneFrame:
             chosen = self._gather(ask.indices)
             data = requested.encode(ask.session, chosen, self._plan.codec, self._plan.quality)
         try:
-            return (yield from self._exchange(Payload("requested", data), len(chosen)))
+            return (yield from self._exchange(Payload("requested", data), ask.indices))
         except SessionForgotten:
             return (yield from self._everything(np.union1d(self._sampled, ask.indices)))
 
     def answer(self, reply: Reply) -> Answer:
         """What a reply says, and all that was sent for it."""
         answer = server_answer(reply.probabilities[0], self.payload_bytes, self._stages)
-        return replace(answer, patches_sent=self.patches_sent)
+        return replace(answer, patches_sent=self.patches_sent, sent=self.sent)
 
     def _everything(self, indices: NDArray[np.uint16]) -> Exchange:
         self._check_time(self._system.planner.everything_fits, len(indices))
         with self._stages("encode"):
             chosen = self._gather(indices)
             data = patches.encode(chosen, indices, self._grid, self._plan.codec, self._plan.quality)
-        return (yield from self._exchange(Payload("patches", data), len(chosen)))
+        return (yield from self._exchange(Payload("patches", data), indices))
 
-    def _exchange(self, payload: Payload, count: int, second: SecondRound | None = None) -> Exchange:
+    def _exchange(self, payload: Payload, indices: NDArray[np.uint16], second: SecondRound | None = None) -> Exchange:
         system = self._system
-        self.patches_sent += count
+        self.patches_sent += len(indices)
+        self.sent = np.union1d(self.sent, indices)
         self.payload_bytes += len(payload.data)
         system.planner.sent(len(payload.data), system.clock())
         try:

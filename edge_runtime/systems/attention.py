@@ -18,6 +18,8 @@ from edge_runtime.systems.selection import Selection
 from edge_runtime.systems.stages import Stages
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_runtime.kernels import Decision
     from edge_runtime.messages import Frame
     from edge_runtime.models.bundle import GateSpec
@@ -47,7 +49,7 @@ class Attention:
             return _own_answer(seen, decision, stages)
         with stages("encode"):
             payload = self._encode(decision)
-        sent = len(decision.indices)
+        sent = decision.indices.copy()
         try:
             with stages("link"):
                 reply = yield Request(self.name, frame.id, (payload,), self.model)
@@ -55,16 +57,18 @@ class Attention:
             if len(probabilities) != len(seen.logits):
                 raise ServerRefused(f"reply: {len(probabilities)} probabilities for {len(seen.logits)} classes")
         except LinkError as lost:
-            return _own_answer(seen, decision, stages, note=str(lost), patches_sent=sent, payload=payload)
+            return _own_answer(seen, decision, stages, note=str(lost), sent=sent, payload=payload)
         stages.add_server(reply.timings_ms)
         return Answer(
             probabilities,
             int(np.argmax(probabilities)),
             "server",
             decision.uncertainty.min_entropy,
-            patches_sent=sent,
+            patches_sent=len(sent),
             payload_bytes=len(payload.data),
             timings_ms=stages.taken_ms,
+            attention=seen.attention,
+            sent=sent,
         )
 
     def _encode(self, decision: Decision) -> Payload:
@@ -80,7 +84,7 @@ def _own_answer(
     stages: Stages,
     *,
     note: str = "",
-    patches_sent: int = 0,
+    sent: NDArray[np.uint16] | None = None,
     payload: Payload | None = None,
 ) -> Answer:
     return Answer(
@@ -88,8 +92,10 @@ def _own_answer(
         decision.uncertainty.label,
         "edge-fallback" if note else "edge",
         decision.uncertainty.min_entropy,
-        patches_sent=patches_sent,
+        patches_sent=0 if sent is None else len(sent),
         payload_bytes=len(payload.data) if payload else 0,
         note=note,
         timings_ms=stages.taken_ms,
+        attention=seen.attention,
+        sent=sent,
     )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from edge_runtime.errors import ArgumentError, BundleError
 from edge_runtime.evaluation.link import open_link
-from edge_runtime.evaluation.slimmable import Asked, Family, Run, ask_in_a_row, ask_over_trace
+from edge_runtime.evaluation.slimmable import Asked, Run, ask_in_a_row, ask_over_trace
 from edge_runtime.evaluation.slimmable_grid import (
     CUT_BUDGETS,
     check_alike,
@@ -28,6 +28,7 @@ from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Answer, Mode
 from edge_runtime.models import Bundle
 from edge_runtime.scheduling.traces import Trace
+from edge_runtime.systems.family import Family
 from edge_runtime.systems.slimmable import Fixed, Slimmable
 from server_ref.backend import Backend
 from server_ref.server import Server
@@ -72,13 +73,6 @@ def fixed(family: Family, mode: Mode) -> Slimmable:
 def answered(mode: Mode, payload_bytes: int) -> Answer:
     """An answer that says nothing else."""
     return Answer(np.ones(1, np.float32), 0, "server", 0.0, payload_bytes=payload_bytes, mode=mode)
-
-
-def test_modes_that_the_family_cannot_make(latent_bundle: Bundle) -> None:
-    """A table of more encoders than there are is refused when it is read."""
-    spec = latent_bundle.latent()
-    with pytest.raises(BundleError, match=r"ensemble.json: a mode of 4 encoders at 2 levels is none of its family's"):
-        Family.open(latent_bundle, msgspec.structs.replace(spec, encoders=spec.encoders[:3]))
 
 
 def test_photos_in_a_row(family: Family, photos: list[Photo], link: MeasuredLink) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from edge_runtime.evaluation.demo import photo_paths
-from edge_runtime.evaluation.slimmable import Family
 from edge_runtime.labelled_photos import labelled_photos
 from edge_runtime.messages import Frame, Mode
 from edge_runtime.models import Bundle
 from edge_runtime.photos import open_frame
 from edge_runtime.systems.driver import drive
+from edge_runtime.systems.family import Family
 from edge_runtime.systems.slimmable import Fixed, Slimmable
 from server_ref.backend import Backend
 
