@@ -31,6 +31,11 @@ def open_frame(source: str | Path | bytes, spec: FrameSpec) -> NDArray[np.uint8]
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         name = "photo" if isinstance(source, bytes) else source
         raise PhotoError(f"{name}: cannot be read as a picture ({error})") from error
+    return fit(pixels, spec)
+
+
+def fit(pixels: NDArray[np.uint8], spec: FrameSpec) -> NDArray[np.uint8]:
+    """Bring a picture, uint8 ``[height, width, 3]``, RGB, to the bundle's frame, uint8 ``[size, size, 3]``."""
     geometry = Geometry(size=spec.size, resize=spec.resize, interpolation=spec.interpolation)
     return kernels.frame(np.ascontiguousarray(pixels), geometry)
 
