@@ -29,6 +29,11 @@ After = Literal["keep", "delete", "move"]
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file: immutable, compared by value, and with no keys but its own."""
 
+    @property
+    def kind(self) -> str:
+        """What the file calls it, where there are several of its sort."""
+        return str(self.__struct_config__.tag)
+
 
 class Models(_Table, frozen=True, kw_only=True):
     """How the device runs its models."""
