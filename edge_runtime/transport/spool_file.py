@@ -61,6 +61,7 @@ class SpoolFile:
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path, self.max_bytes = path, max_bytes
+        self._failed = False
         self._log_bytes = max_bytes // LOG_SHARE
         self.max_pages = (max_bytes - self._log_bytes) // PAGE
         _make(path)
@@ -92,13 +93,16 @@ class SpoolFile:
     def writing(self, pages: int, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """A transaction that changes at most ``pages``; a ``durable`` one is on disk at its end, and all before."""
         length = file_bytes(self.path, ("-wal",))
-        if length > LONG_LOG or length + pages * FRAME + LOG_HEADER > self._log_bytes:
+        # On a full disk the log may have no room to grow, and yet what it holds may have room in the file.
+        if self._failed or length > LONG_LOG or length + pages * FRAME + LOG_HEADER > self._log_bytes:
             self.empty_log()
         self.db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        self._failed = True
         try:
             self.db.execute("BEGIN IMMEDIATE")
             yield self.db
             self.db.execute("COMMIT")
+            self._failed = False
         except BaseException:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
