@@ -34,6 +34,7 @@ class Video:
 
     def __init__(self, settings: config.Video) -> None:
         self._settings = settings
+        self.trouble = ""
         self._offered = 0
 
     async def run(self, intake: Intake) -> None:
