@@ -15,12 +15,12 @@ TOGETHER_BYTES = 64 << 20
 
 
 class Bodies:
-    """The bodies in memory; each counts until it is `free`."""
+    """The bodies in memory, ``held_bytes`` together; each counts until it is `free`."""
 
     def __init__(self, most_bytes: int, timeout_s: float, metrics: Metrics) -> None:
         self._most_bytes, self._timeout_s = most_bytes, timeout_s
         self._together_bytes = max(TOGETHER_BYTES, most_bytes)
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._metrics = metrics
 
     async def read(self, request: web.Request) -> bytes:
@@ -38,7 +38,7 @@ class Bodies:
 
     def free(self, size: int) -> None:
         """A body of that many bytes is needed no longer."""
-        self._held_bytes -= size
+        self.held_bytes -= size
 
     async def _collect(self, request: web.Request) -> bytes:
         chunks: list[bytes] = []
@@ -46,7 +46,7 @@ class Bodies:
         try:
             async for chunk in request.content.iter_any():
                 size += len(chunk)
-                self._held_bytes += len(chunk)
+                self.held_bytes += len(chunk)
                 self._check_size(size)
                 chunks.append(chunk)
             return b"".join(chunks)
@@ -60,6 +60,6 @@ class Bodies:
                 f"the body is larger than {self._most_bytes} bytes; send a smaller image or raise http.max_body_bytes"
             )
             raise web.HTTPRequestEntityTooLarge(self._most_bytes, size, text=text)
-        if self._held_bytes > self._together_bytes:
+        if self.held_bytes > self._together_bytes:
             text = f"images of {self._together_bytes} bytes are waiting already; try again"
             raise web.HTTPServiceUnavailable(text=text, headers={"Retry-After": "1"})
