@@ -21,11 +21,11 @@ class Health:
         self._conditions: dict[str, Condition] = {}
 
     def report(self, name: str, level: Level, reason: str = "") -> bool:
-        """Set one; whether that is news."""
+        """Set one; whether that is news, which a first report that all is well is not."""
         condition = Condition(name=name, level=level, reason=reason)
         before = self._conditions.get(name)
         self._conditions[name] = condition
-        return before is None or before.level != level
+        return level != (before.level if before else "ok")
 
     def forget(self, name: str) -> None:
         """Drop one: what it was about is gone."""

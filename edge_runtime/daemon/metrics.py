@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+if TYPE_CHECKING:
+    from edge_runtime.transport.spool import Reason, Spool
 
 # Seconds; from a gate's millisecond to a deadline that somebody forgot.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -27,7 +33,7 @@ class Metrics:
         def histogram(name: str, text: str, *labels: str) -> Histogram:
             return Histogram(f"edge_runtime_{name}", text, labels, registry=registry, buckets=BUCKETS)
 
-        self.frames = counter("frames", "Frames that a source captured", "source")
+        self.frames = counter("frames", "Frames that were answered, dropped or refused", "source")
         self.dropped = counter("dropped_frames", "Frames that left the queue unanswered", "source", "reason")
         self.refused = counter("refused_photos", "Photos that could not be read", "source")
         self.answers = counter("answers", "Frames by who answered them", "source", "decided_by")
@@ -47,5 +53,22 @@ class Metrics:
         self.spool_dropped = counter("spool_dropped_items", "Items that the spool gave up", "lane", "reason")
         self.reloads = counter("config_reloads", "Reloads of the configuration", "outcome")
         self.loop_lag_seconds = gauge("loop_lag_seconds", "How late the event loop's last turn was")
+        self.loop_tasks = gauge("loop_tasks", "Tasks of the event loop")
         self.connections = gauge("http_connections", "Open connections of the local port")
         self.turned_away = counter("http_refused_connections", "Connections turned away or closed", "reason")
+        self._spool_dropped: Counts[tuple[str, Reason]] = Counts()
+        self._spool_lanes: set[str] = set()
+
+    def follow_spool(self, spool: Spool) -> None:
+        """Show the spool as it is now; lanes that are empty by now are shown as such."""
+        waiting = dict(spool.waiting)
+        self._spool_lanes |= waiting.keys()
+        for lane in self._spool_lanes:
+            found = waiting.get(lane)
+            self.spooled_items.labels(lane).set(found.items if found else 0)
+            self.spooled_bytes.labels(lane).set(found.bytes if found else 0)
+        self.spool_file_bytes.set(spool.file_bytes)
+        dropped = Counts(dict(spool.dropped))
+        for (lane, reason), count in (dropped - self._spool_dropped).items():
+            self.spool_dropped.labels(lane, reason).inc(count)
+        self._spool_dropped = dropped

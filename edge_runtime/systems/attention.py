@@ -41,10 +41,7 @@ class Attention:
     def infer(self, frame: Frame) -> Inference:
         """Return the device's answer, or the server's from the selected patches."""
         stages = Stages()
-        with stages("edge"):
-            seen = self.edge.see(frame)
-        with stages("select"):
-            decision = self.select(seen, frame.pixels)
+        seen, decision = self._look(frame, stages)
         if decision.local:
             return _own_answer(seen, decision, stages)
         with stages("encode"):
@@ -70,6 +67,21 @@ class Attention:
             attention=seen.attention,
             sent=sent,
         )
+
+    def alone(self, frame: Frame, reason: str) -> Answer:
+        """The device's answer where nobody can be asked, for this ``reason``: nothing is encoded in vain.
+
+        It is marked as a fallback where the gate would have asked.
+        """
+        stages = Stages()
+        seen, decision = self._look(frame, stages)
+        return _own_answer(seen, decision, stages, note="" if decision.local else reason)
+
+    def _look(self, frame: Frame, stages: Stages) -> tuple[Seen, Decision]:
+        with stages("edge"):
+            seen = self.edge.see(frame)
+        with stages("select"):
+            return seen, self.select(seen, frame.pixels)
 
     def _encode(self, decision: Decision) -> Payload:
         side = self.edge.frame.grid

@@ -11,5 +11,9 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """Whatever captures frames."""
 
+    @property
+    def trouble(self) -> str:
+        """Why no frames come at the moment; empty while all is well."""
+
     async def run(self, intake: Intake) -> None:
         """Offer frames until cancelled, or until there are none left; raises SourceError when it cannot go on."""

@@ -42,6 +42,8 @@ class Desks:
 class Posted:
     """Frames that `edge_runtime.daemon.web` captures for it, because the requests come there."""
 
+    trouble = ""
+
     def __init__(self, settings: config.Posted, desks: Desks) -> None:
         self._settings, self._desks = settings, desks
 
