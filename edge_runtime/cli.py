@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime import kernels
 from edge_runtime.cli_codec import add_codec
+from edge_runtime.cli_daemon import add_daemon
 from edge_runtime.cli_evaluate import add_evaluate
 from edge_runtime.cli_modes import add_modes
 from edge_runtime.cli_options import add_system_options, command, load, measured_link
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add_system_options(demo)
 
     add_run(commands)
+    add_daemon(commands)
     add_evaluate(commands)
     add_profile(commands)
     add_schedule(commands)

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.cli_options import command
+from edge_runtime.cli_options import DEFAULT_CONFIG, command
+from edge_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -21,12 +22,14 @@ def add_daemon(commands: Any) -> None:
 def _daemon(options: argparse.Namespace) -> None:
     import asyncio
 
-    from edge_runtime.daemon.daemon import Daemon
+    try:
+        from edge_runtime.daemon.daemon import Daemon
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"daemon: {error.name} is not installed; pip install 'edge-runtime[daemon]'") from error
     from edge_runtime.daemon.service_manager import ServiceManager
 
-    environ = dict(os.environ)
-    if options.json:
-        environ["EDGE_RUNTIME__LOG__FORMAT"] = "json"
+    # What is asked for on the command line goes before the file, as the environment does.
+    environ = os.environ | ({"EDGE_RUNTIME__LOG__FORMAT": "json"} if options.json else {})
 
     async def run() -> None:
         await Daemon(options.config, environ, ServiceManager.from_environment(environ)).run()

@@ -28,6 +28,7 @@ MEANT_FOR: tuple[Meant, ...] = (
     (("attention", "split", "bps", "slimmable"), ("runtime", "precision", "threads", "provider")),
 )
 ONE_THREAD = 1
+DEFAULT_CONFIG = os.environ.get("EDGE_RUNTIME_CONFIG", "/etc/edge-runtime/config.toml")
 DEFAULT_BUNDLE = os.environ.get("EDGE_RUNTIME_BUNDLE", "zoo")
 
 
