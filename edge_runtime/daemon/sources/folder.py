@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from edge_runtime.daemon.frames import Captured, Dropped
+from edge_runtime.daemon.logs import Seldom
 from edge_runtime.errors import PhotoError, SourceError
 from edge_runtime.photos import SUFFIXES
 
@@ -55,6 +56,7 @@ class Folder:
         self._settings = settings
         self.trouble = ""
         self._log = structlog.get_logger(source=settings.name)
+        self._seldom = Seldom(self._log)
         self._taken: dict[str, Identity] = {}
 
     async def run(self, intake: Intake) -> None:
@@ -140,7 +142,7 @@ class Folder:
             try:
                 data = await asyncio.to_thread(_read, path, identity)
             except OSError as error:
-                self._log.warning("cannot read a photo", photo=captured_name, reason=error.strerror)
+                self._seldom.warning("cannot read a photo", photo=captured_name, reason=error.strerror)
                 continue
             if data is not None:
                 captured = Captured(captured_name, data, time.monotonic() + self._settings.deadline_ms / 1e3)
@@ -171,7 +173,7 @@ class Folder:
             else:
                 _move(path, target, key)
         except OSError as error:
-            self._log.warning("could not put a photo away", photo=path.name, reason=str(error))
+            self._seldom.warning("could not put a photo away", photo=path.name, reason=str(error))
 
 
 def _look(folder: Path, names: Iterable[str] | None) -> dict[str, Identity]:
