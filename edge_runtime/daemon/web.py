@@ -7,6 +7,7 @@ import base64
 import hashlib
 import logging
 import re
+import secrets
 import socket
 import time
 from importlib.resources import files
@@ -72,6 +73,7 @@ class Web:
         self._bodies = Bodies(settings.max_body_bytes, settings.body_timeout_s, metrics)
         self._names: frozenset[str] | None = None
         self._page, self._policy = _page()
+        self._era = secrets.token_hex(4)
         self._listeners = 0
         self._posted = 0
         self._closing = False
@@ -236,13 +238,18 @@ class Web:
         self._listeners += 1
         try:
             await response.prepare(request)
-            await self._tell(response, _serial(request))
+            await self._tell(response, self._seen(request))
         except asyncio.TimeoutError:
             if connection is not None:
                 connection.cut("stalled")
         finally:
             self._listeners -= 1
         return response
+
+    def _seen(self, request: web.Request) -> int:
+        """The last picture that a page had from this daemon, and not from one before, when its stream was cut."""
+        era, _, serial = request.headers.get("Last-Event-ID", "").partition(".")
+        return int(serial) if era == self._era and serial.isascii() and serial.isdigit() else 0
 
     async def _tell(self, response: web.StreamResponse, serial: int) -> None:
         await _send(response, "frames", b"%d" % self._settings.page_frames)
@@ -252,21 +259,14 @@ class Web:
                 await _send(response, "state", msgspec.json.encode(self._state()))
             for shown in self._recent.since(serial):
                 serial = shown.serial
-                await _send(response, "shown", shown.to_json(), serial)
+                await _send(response, "shown", shown.to_json(), f"{self._era}.{serial}")
             looks += 1
             await asyncio.sleep(LOOK_S)
 
 
-async def _send(response: web.StreamResponse, event: str, data: bytes, serial: int | None = None) -> None:
-    number = b"" if serial is None else b"id: %d\n" % serial
-    message = b"event: %s\n%sdata: %s\n\n" % (event.encode(), number, data)
-    await asyncio.wait_for(response.write(message), STALLED_S)
-
-
-def _serial(request: web.Request) -> int:
-    """The last picture that a page has seen before its stream was cut."""
-    last = request.headers.get("Last-Event-ID", "")
-    return int(last) if last.isascii() and last.isdigit() and len(last) < 16 else 0
+async def _send(response: web.StreamResponse, event: str, data: bytes, key: str = "") -> None:
+    name = f"id: {key}\nevent: {event}" if key else f"event: {event}"
+    await asyncio.wait_for(response.write(b"%s\ndata: %s\n\n" % (name.encode(), data)), STALLED_S)
 
 
 def _record_response(answered: asyncio.Future[Record]) -> web.Response:
