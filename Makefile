@@ -8,10 +8,12 @@ KERNELS := $(wildcard csrc/*.c csrc/x86/*.c csrc/arm/*.c)
 BENCH := $(filter-out csrc/bench/bench_%.c csrc/bench/stream.c,$(wildcard csrc/bench/*.c))
 PHOTOS ?=
 BUNDLE ?=
+# Of `make deb`, as Debian calls them: amd64, arm64 or armhf.
+ARCH ?= $(shell dpkg --print-architecture)
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
 	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile clean \
-	test-aarch64 test-aarch64-3.13 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64
+	test-aarch64 test-aarch64-3.13 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64 deb
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -31,6 +33,10 @@ wheel-aarch64 wheel-armv7l: wheel-%: build/arm/%/userland
 
 wheel-x86_64:
 	deploy/build_wheel.sh x86_64 dist
+
+# The package for Debian 12: docs/operations.md.
+deb: $(DEV)/installed
+	deploy/build_deb.sh $(ARCH) dist
 
 build/arm/%/userland:
 	deploy/packages.sh $*
