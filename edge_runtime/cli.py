@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime import kernels
 from edge_runtime.cli_codec import add_codec
+from edge_runtime.cli_config import add_config
 from edge_runtime.cli_daemon import add_daemon
 from edge_runtime.cli_evaluate import add_evaluate
 from edge_runtime.cli_modes import add_modes
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_run(commands)
     add_daemon(commands)
+    add_config(commands)
     add_evaluate(commands)
     add_profile(commands)
     add_schedule(commands)

@@ -43,7 +43,7 @@ class Loaded(NamedTuple):
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Read the file, then the environment; raises ConfigError in one line, for the first thing that is wrong.
 
-    Nothing but the file is looked at: `config_checks.absences` says what the paths in it lack.
+    Nothing but the file is looked at: `config_paths.lacking` says what the paths in it lack.
     """
     raw = _read(path)
     given = {dotted(place): "file" for place, _ in leaves(raw)}
