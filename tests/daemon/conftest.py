@@ -1,4 +1,4 @@
-"""What tests of the daemon share: a local port with everything behind it."""
+"""What tests of the daemon share: a local port with everything behind it, a server of the zoo, photos."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pytest
+from PIL import Image
 
+from edge_runtime.codecs import image
 from edge_runtime.daemon import config
 from edge_runtime.daemon.frames import Captured, Record
 from edge_runtime.daemon.health import Health
@@ -21,10 +24,16 @@ from edge_runtime.daemon.sources.posted import Desks, Posted
 from edge_runtime.daemon.state import LinkState, SourceState, SpoolState, State
 from edge_runtime.daemon.web import Web
 from edge_runtime.errors import PhotoError
+from server_ref.backend import Backend
+from server_ref.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from edge_runtime.models import Bundle
 
 RECORD = Record(
     key="1f",
@@ -130,7 +139,7 @@ class LocalPort:
     @property
     def listeners(self) -> int:
         """Pages that get events."""
-        return self.web._listeners
+        return self.web._events.listeners
 
     async def frame(self) -> Record:
         """Have a frame answered that comes from elsewhere than the port."""
@@ -179,3 +188,24 @@ class LocalPort:
 def local_port() -> Callable[..., LocalPort]:
     """Makes local ports; what differs from the defaults is named."""
     return LocalPort
+
+
+@pytest.fixture(scope="session")
+def zoo_server(zoo: Bundle) -> Iterator[str]:
+    """Address of a server of the zoo's models."""
+    with Server(Backend.open(zoo)) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="session")
+def grey() -> NDArray[np.uint8]:
+    """A frame of the zoo without anything in it."""
+    return np.full((224, 224, 3), 128, np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[bytes]:
+    """Four smooth JPEGs; nobody could classify them, which is fine here."""
+    random = np.random.default_rng(0)
+    coarse = [Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8)) for _ in range(4)]
+    return [image.encode(np.asarray(one.resize((320, 240), Image.Resampling.BICUBIC))) for one in coarse]
