@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from edge_runtime.errors import LinkError, LinkLost
@@ -37,7 +38,7 @@ class ServerLink:
 
         def done(found: Reply | LinkError) -> None:
             # A loop that has ended meanwhile takes no more outcomes, and nobody waits for this one.
-            if not loop.is_closed():
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, outcome, found)
 
         self.client.start(request, timeout_s, done)
