@@ -19,6 +19,8 @@ from edge_runtime.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp import web
+
     from edge_runtime.daemon.metrics import Metrics
 
 # The kernel holds this many connections for us; we take a few of them between two turns of the event loop, so that
@@ -34,7 +36,7 @@ Refusal = Literal["too-many", "idle", "header-timeout", "body-timeout", "ahead",
 
 
 def open_socket(listen: str) -> socket.socket:
-    """A bound socket for ``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:PATH`` (mode 0660); raises ConfigError.
+    """A listening socket for ``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:PATH`` (mode 0660); raises ConfigError.
 
     A socket file that nobody serves any more is replaced.
     """
@@ -69,6 +71,7 @@ def _open_tcp(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(WAITING)
     except OSError:
         listener.close()
         raise
@@ -82,6 +85,7 @@ def _open_unix(path: Path) -> socket.socket:
         listener.bind(str(path))
         # Nobody can connect before we listen, so nobody slips in before the mode is set.
         path.chmod(0o660)
+        listener.listen(WAITING)
     except OSError:
         listener.close()
         raise
@@ -125,7 +129,8 @@ class Connections:
         listener.listen(WAITING)
 
     def stop(self) -> None:
-        """Take no more connections."""
+        """Take no more connections, those neither that are being taken at this moment."""
+        self._most = 0
         if self._server is None:
             return
         names = [name for one in self._server.sockets if isinstance(name := one.getsockname(), str)]
@@ -169,6 +174,12 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._begun = False
         self._ahead: int | None = None
+
+    @staticmethod
+    def of(request: web.Request) -> Connection | None:
+        """The one that a request came by; None when it is closed already."""
+        protocol = None if request.transport is None else request.transport.get_protocol()
+        return protocol if isinstance(protocol, Connection) else None
 
     def header_awaited(self) -> None:
         """Nothing is asked of us: the next header is due."""

@@ -7,12 +7,10 @@ import base64
 import hashlib
 import logging
 import re
-import secrets
 import socket
 import time
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -21,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from edge_runtime.daemon.bodies import Bodies
 from edge_runtime.daemon.connections import Connection, Connections, is_loopback, open_socket
+from edge_runtime.daemon.events import Events
 from edge_runtime.daemon.frames import Captured, Dropped
 from edge_runtime.errors import EdgeRuntimeError, PhotoError
 
@@ -40,12 +39,7 @@ if TYPE_CHECKING:
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
 NAME_CHARACTERS = 200
 HEADER_BYTES = 4096
-LISTENERS = 8
-# What listeners are told: new pictures at each look, the state at every fifth.
-LOOK_S = 0.2
-LOOKS_PER_STATE = 5
-# How long a listener may leave what it was sent unread, and an answer may still take when the port closes.
-STALLED_S = 10.0
+# How long an answer may still take when the port closes.
 CLOSING_S = 2.0
 # Of a body that was refused, this long is read and thrown away, so that its sender sees why.
 LINGERING_S = 1.0
@@ -69,14 +63,12 @@ class Web:
         state: Callable[[], State],
     ) -> None:
         self._settings, self._desks, self._metrics = settings, desks, metrics
-        self._recent, self._health, self._state = recent, health, state
+        self._health, self._state = health, state
+        self._events = Events(recent, settings.page_frames, state)
         self._bodies = Bodies(settings.max_body_bytes, settings.body_timeout_s, metrics)
         self._names: frozenset[str] | None = None
         self._page, self._policy = _page()
-        self._era = secrets.token_hex(4)
-        self._listeners = 0
         self._posted = 0
-        self._closing = False
 
     async def start(self) -> None:
         """Take connections; raises ConfigError where that is not possible."""
@@ -103,7 +95,7 @@ class Web:
 
     async def close(self) -> None:
         """Take no more connections, give what is under way a moment, and cut the rest."""
-        self._closing = True
+        self._events.close()
         self._connections.stop()
         await self._runner.cleanup()
         await self._connections.close()
@@ -125,7 +117,7 @@ class Web:
                 web.get("/livez", self._livez),
                 web.get("/readyz", self._readyz),
                 web.get("/state", self._show_state),
-                web.get("/events", self._events),
+                web.get("/events", self._events.stream, allow_head=False),
             ]
         )
         return application
@@ -135,7 +127,7 @@ class Web:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Tell the connection how far its request is, refuse other sites' requests, and say errors in JSON."""
-        connection = _connection(request)
+        connection = Connection.of(request)
         if connection is not None:
             connection.body_awaited()
         try:
@@ -152,7 +144,7 @@ class Web:
         if self._names is not None and re.sub(r":\d*$", "", host).lower() not in self._names:
             raise web.HTTPForbidden(text=f"no host of this machine: {host[:NAME_CHARACTERS]!r}; use localhost")
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise web.HTTPForbidden(text="a page of another site asks; only the status page itself may")
 
     async def _harden(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -173,7 +165,7 @@ class Web:
                 text=f"{request.content_type[:80]!r} is none of {', '.join(PHOTO_TYPES)}"
             )
         image = await self._bodies.read(request)
-        connection = _connection(request)
+        connection = Connection.of(request)
         if connection is not None:
             connection.answer_awaited()
         return await self._ask(desk, Captured(name, image, time.monotonic() + deadline_s), len(image))
@@ -225,49 +217,6 @@ class Web:
     async def _show_page(self, _: web.Request) -> web.Response:
         return web.Response(body=self._page, content_type="text/html", charset="utf-8")
 
-    async def _events(self, request: web.Request) -> web.StreamResponse:
-        """The state each second and pictures as they come, as server-sent events."""
-        if self._listeners >= LISTENERS:
-            raise web.HTTPServiceUnavailable(
-                text=f"{LISTENERS} pages are open already; close one", headers={"Retry-After": "10"}
-            )
-        connection = _connection(request)
-        if connection is not None:
-            connection.answer_awaited()
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        self._listeners += 1
-        try:
-            await response.prepare(request)
-            await self._tell(response, self._seen(request))
-        except asyncio.TimeoutError:
-            if connection is not None:
-                connection.cut("stalled")
-        finally:
-            self._listeners -= 1
-        return response
-
-    def _seen(self, request: web.Request) -> int:
-        """The last picture that a page had from this daemon, and not from one before, when its stream was cut."""
-        era, _, serial = request.headers.get("Last-Event-ID", "").partition(".")
-        return int(serial) if era == self._era and serial.isascii() and serial.isdigit() else 0
-
-    async def _tell(self, response: web.StreamResponse, serial: int) -> None:
-        await _send(response, "frames", b"%d" % self._settings.page_frames)
-        looks = 0
-        while not self._closing:
-            if looks % LOOKS_PER_STATE == 0:
-                await _send(response, "state", msgspec.json.encode(self._state()))
-            for shown in self._recent.since(serial):
-                serial = shown.serial
-                await _send(response, "shown", shown.to_json(), f"{self._era}.{serial}")
-            looks += 1
-            await asyncio.sleep(LOOK_S)
-
-
-async def _send(response: web.StreamResponse, event: str, data: bytes, key: str = "") -> None:
-    name = f"id: {key}\nevent: {event}" if key else f"event: {event}"
-    await asyncio.wait_for(response.write(b"%s\ndata: %s\n\n" % (name.encode(), data)), STALLED_S)
-
 
 def _record_response(answered: asyncio.Future[Record]) -> web.Response:
     try:
@@ -293,12 +242,6 @@ def _deadline_s(request: web.Request, desk: Desk) -> float:
     if not seconds > 0:
         raise web.HTTPBadRequest(text=f"Deadline-Ms: {wanted[:32]!r} is no number above 0")
     return min(seconds, desk.deadline_s)
-
-
-def _connection(request: web.Request) -> Connection | None:
-    """The connection of a request; None when it is closed already."""
-    protocol = None if request.transport is None else request.transport.get_protocol()
-    return protocol if isinstance(protocol, Connection) else None
 
 
 def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from edge_runtime.daemon.connections import AHEAD_BYTES, is_loopback, open_socket
@@ -126,6 +127,30 @@ def test_what_is_no_request_is_refused_quietly(
     """It gets one answer and no connection, and fills no log."""
     assert sent(local_port(), data).startswith(b"HTTP/1.0 400")
     assert caplog.records == []
+
+
+def test_damaged_requests_are_survived(local_port: MakePort, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever bytes of a good request are changed, each gets its end, nothing is logged, and the next is answered."""
+    port = local_port(header_timeout_s=0.2, body_timeout_s=0.2, max_connections=500)
+    random = np.random.default_rng(7)
+    good = b"POST /answer?name=a%20b HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nDeadline-Ms: 90\r\n"
+    good += b"Content-Type: image/jpeg\r\nContent-Length: 9\r\nConnection: close\r\n\r\na picture"
+
+    def damaged() -> bytes:
+        data = bytearray(good)
+        for place in random.integers(len(data), size=random.integers(1, 5)):
+            data[place] = random.choice([0, 10, 13, 32, 37, 58, 91, 128, 255, random.integers(256)])
+        return bytes(data)
+
+    async def scenario() -> bytes:
+        async with port:
+            await asyncio.gather(*(port.send(damaged()) for _ in range(300)))
+            answer: bytes = await port.send(good)
+            return answer
+
+    assert asyncio.run(scenario()).startswith(b"HTTP/1.1 200")
+    assert caplog.records == []
+    assert port.held_bytes == 0
 
 
 def test_one_connection_too_many_is_turned_away(local_port: MakePort) -> None:
