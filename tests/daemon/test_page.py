@@ -137,7 +137,7 @@ def test_it_says_when_there_is_no_news(local_port: MakePort) -> None:
             address = port.web.address
             async with opened(port, []) as tab:
                 show(port, attention=True)
-                await tab.wait_for_selector("#health[data-level=degraded]")
+                await tab.wait_for_selector(".frame")
                 await port.web.close()
                 await tab.wait_for_selector("#health[data-level=silent]")
                 assert "No news" in await tab.inner_text("#level")
