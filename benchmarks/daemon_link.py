@@ -51,7 +51,7 @@ WARM_UP = 10
 SHAPE = LinkShape.parse("20mbit/40ms")
 DEADLINE_MS = 500
 PROBE_FIRST_MS, PROBE_LONGEST_MS = 100, 1000
-FRAMES_A_SECOND = 15.0
+FRAMES_A_SECOND = 25.0
 
 
 class Setting(NamedTuple):
