@@ -52,8 +52,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
+        config = self._load()
         try:
-            await self.assembly.change(self._load())
+            await self.assembly.change(config)
             self._look()
             self._manager.ready(self._status())
             log.info("started", **self._addresses(), seconds=round(time.monotonic() - self._started_s, 3))
