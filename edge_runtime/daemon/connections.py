@@ -32,7 +32,7 @@ AHEAD_BYTES = 64 << 10
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 UNIX = "unix:"
 
-Refusal = Literal["too-many", "idle", "header-timeout", "body-timeout", "ahead", "stalled"]
+Refusal = Literal["too-many", "idle", "header-timeout", "ahead", "stalled"]
 
 
 def open_socket(listen: str) -> socket.socket:

@@ -68,6 +68,8 @@ class Web:
         self._bodies = Bodies(settings.max_body_bytes, settings.body_timeout_s, metrics)
         self._names: frozenset[str] | None = None
         self._page, self._policy = _page()
+        self._address = settings.listen
+        self._open: tuple[web.AppRunner, Connections] | None = None
         self._posted = 0
 
     async def start(self) -> None:
@@ -77,7 +79,7 @@ class Web:
             self._names = frozenset({"localhost", "127.0.0.1", "[::1]", settings.listen.rpartition(":")[0]})
         listener = open_socket(settings.listen)
         self._address = _address(listener)
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             self._application(),
             access_log=None,
             logger=_logger(),
@@ -88,17 +90,21 @@ class Web:
             max_field_size=HEADER_BYTES,
             shutdown_timeout=CLOSING_S,
         )
-        await self._runner.setup()
-        accept = cast("Callable[[], asyncio.Protocol]", self._runner.server)
-        self._connections = Connections(accept, settings.max_connections, settings.header_timeout_s, self._metrics)
-        await self._connections.serve(listener)
+        await runner.setup()
+        accept = cast("Callable[[], asyncio.Protocol]", runner.server)
+        connections = Connections(accept, settings.max_connections, settings.header_timeout_s, self._metrics)
+        self._open = runner, connections
+        await connections.serve(listener)
 
     async def close(self) -> None:
         """Take no more connections, give what is under way a moment, and cut the rest."""
+        if self._open is None:
+            return
+        runner, connections = self._open
         self._events.close()
-        self._connections.stop()
-        await self._runner.cleanup()
-        await self._connections.close()
+        connections.stop()
+        await runner.cleanup()
+        await connections.close()
 
     @property
     def address(self) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge_runtime.daemon.frames import Record
 from edge_runtime.daemon.state import State
+from edge_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -383,3 +384,16 @@ def test_a_unix_socket_is_for_its_group_only(local_port: MakePort, tmp_path: Pat
 
     assert with_port(local_port(listen=f"unix:{path}"), act) == (f"unix:{path}", 200, 0o660)
     assert not path.exists()
+
+
+def test_a_port_that_cannot_be_opened_can_be_closed(local_port: MakePort) -> None:
+    """The daemon's end is the same whether its port was opened or belongs to somebody else."""
+
+    async def scenario() -> None:
+        async with local_port() as first:
+            second = local_port(listen=first.web.address.removeprefix("http://"))
+            with pytest.raises(ConfigError, match="another process"):
+                await second.web.start()
+            await second.web.close()
+
+    asyncio.run(scenario())
