@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # build_deb.sh ARCHITECTURE OUT: the package for Debian 12 (amd64, arm64 or armhf) into OUT. Its path is printed.
 #
+# Run it by `make deb`, whose environment (.venv) writes the configuration to begin with.
 # The same tree, with the same wheels in the index, gives the same bytes: times are the last commit's.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,12 +24,13 @@ root=$work/root docs=$work/root/usr/share/doc/edge-runtime
 
 "$here/packages.sh" $target
 [ $target = x86_64 ] || [ -e build/arm/$target/userland ] || "$here/userland.sh" $target build/arm/$target/userland
-"$here/build_wheel.sh" $target "$work/wheel"
+# With debug information, the sum that names a library would depend on the folder it was built in.
+CFLAGS=-g0 "$here/build_wheel.sh" $target "$work/wheel"
 "$here/vendor.sh" $target "$work"/wheel/*.whl "$root/usr/lib/edge-runtime"
 
 install -D --mode 755 --target-directory "$root/usr/bin" deploy/debian/edge-runtime deploy/debian/edge-server
 install -D --mode 644 --target-directory "$root/lib/systemd/system" deploy/systemd/*.service
-install -D --mode 644 --target-directory "$root/etc/edge-runtime" deploy/debian/config.toml
+.venv/bin/edge-runtime config init --config "$root/etc/edge-runtime/config.toml" >/dev/null
 install -D --mode 644 --target-directory "$docs/examples" deploy/systemd/examples/*.conf
 install -D --mode 644 --target-directory "$docs" deploy/debian/copyright docs/operations.md
 install -D --mode 644 --target-directory "$root/usr/share/man/man1" deploy/debian/edge-runtime.1

@@ -58,8 +58,10 @@ if [ -d "$folder/bundle" ]; then
     replace $bundle $bundle.new
 fi
 if [ -f "$folder/config.toml" ]; then
-    export CREDENTIALS_DIRECTORY=/run/credentials/edge-runtime.service
-    edge-runtime config check --config "$folder/config.toml" || roll_back "the configuration was refused"
+    # As the service sees it, but for keys and tokens, which are still where root put them.
+    (cd /var/lib/edge-runtime 2>/dev/null || cd /
+    CREDENTIALS_DIRECTORY=/etc/edge-runtime/credentials edge-runtime config check --config "$folder/config.toml") ||
+        roll_back "the configuration was refused"
     install -D --mode 644 "$folder/config.toml" $config.new
     replace $config $config.new
 fi
