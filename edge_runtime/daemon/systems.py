@@ -48,11 +48,11 @@ class Shelf:
 
     def whole(self, bundle: Bundle, name: str, execution: Execution) -> WholeModel:
         """The edge model of that name (empty: the bundle's), which answers alone; raises BundleError, ModelError."""
-        kind = bundle.model("edge", name).kind
-        key = bundle.folder, bundle.hash, name, execution
+        spec = bundle.model("edge", name)
+        key = bundle.folder, bundle.hash, spec.name, execution
         found = self._models.get(key)
         if found is None:
-            found = (EdgeModel if kind == "vit-attention" else WholeModel)(bundle, name, execution)
+            found = (EdgeModel if spec.kind == EdgeModel.kind else WholeModel)(bundle, spec.name, execution)
             self._models[key] = found
         return found
 
@@ -250,14 +250,17 @@ class _Opening:
         if isinstance(source.system, (config.Attention, config.Local, config.Bps)):
             return None
         bundle = Bundle.load(source.fallback) if source.fallback else self.bundle
-        if not bundle.manifest.default_edge_model:
+        name = _answers_alone(bundle)
+        if name is None:
+            if source.fallback:
+                raise ConfigError(f"source {source.name}: fallback {bundle.folder} has no model that answers alone")
             return None
         if (bundle.frame, bundle.classes) != (self.bundle.frame, self.bundle.classes):
             raise ConfigError(
                 f"source {source.name}: fallback {bundle.folder} has other frames or classes than "
                 f"{self.bundle.folder}; give one that was made for the same"
             )
-        local = Local(self.shelf.whole(bundle, "", self.execution))
+        local = Local(self.shelf.whole(bundle, name, self.execution))
         return Fallback(local, self._try(local))
 
     def _alone(self, system: System) -> Callable[[Frame, str], Answer] | None:
@@ -297,6 +300,13 @@ class _Opening:
             return self.link.client.ping(PING_S)
         except LinkError:
             return FIRST_ROUND_TRIP_S
+
+
+def _answers_alone(bundle: Bundle) -> str | None:
+    """Name of an edge model that does: the default one if it does, for it may be the first part of a network."""
+    names = [model.name for model in bundle.models("edge") if model.kind in (EdgeModel.kind, WholeModel.kind)]
+    default = bundle.manifest.default_edge_model
+    return default if default in names else next(iter(names), None)
 
 
 def _by_gate(answer: Answer) -> str:
