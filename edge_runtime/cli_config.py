@@ -61,12 +61,11 @@ def _show(options: argparse.Namespace) -> None:
 
 def _init(options: argparse.Namespace) -> None:
     path: Path = options.config
+    if path.exists() and not options.force:
+        raise ConfigError(f"{path}: is there already; give --force to write over it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w" if options.force else "x", encoding="utf-8") as file:
-            file.write(template())
-    except FileExistsError as error:
-        raise ConfigError(f"{path}: is there already; give --force to write over it") from error
+        path.write_text(template(), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); give --config another path") from error
     print(json.dumps({"config": str(path)}) if options.json else f"{path}: written, with every key and its default")
