@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_runtime.daemon.config import Config, Posted
 from edge_runtime.daemon.lane import Lane
-from edge_runtime.daemon.outlet import Outlet
 from edge_runtime.daemon.recent import Recent
 from edge_runtime.daemon.sinks.opening import open_sink
 from edge_runtime.daemon.sources.opening import open_source, when_full
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from edge_runtime.daemon import config
     from edge_runtime.daemon.health import Health
     from edge_runtime.daemon.metrics import Metrics
+    from edge_runtime.daemon.sinks import Sink
     from edge_runtime.daemon.state import State
 
 # Tables that others are built upon from the start.
@@ -57,7 +57,7 @@ class Assembly:
         self._shelf, self._desks, self._recent = Shelf(), Desks(), Recent(0)
         self._config: Config | None = None
         self._made: dict[str, _Made] = {}
-        self._outlets: dict[str, tuple[config.Sink, Outlet]] = {}
+        self._sinks: dict[str, tuple[config.Sink, Sink]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self.spool: Spool | None = None
         self.web: Web | None = None
@@ -67,6 +67,11 @@ class Assembly:
         """One per source, in the configuration's order."""
         return [made.lane for made in self._made.values()]
 
+    @property
+    def sinks(self) -> list[Sink]:
+        """All of the configuration's."""
+        return [sink for _, sink in self._sinks.values()]
+
     async def change(self, new: Config) -> None:
         """Become what a configuration says; where that raises, nothing has changed."""
         async with AsyncExitStack() as undo:
@@ -74,21 +79,21 @@ class Assembly:
                 await self._found(new, undo)
             else:
                 _check_fixed(self._config, new)
-            outlets = {sink.name: await self._outlet(sink, undo) for sink in new.sink}
-            made = {source.name: await self._lane(source, new, outlets, undo) for source in new.source}
+            sinks = {table.name: await self._sink(table, undo) for table in new.sink}
+            made = {table.name: await self._lane(table, new, sinks, undo) for table in new.source}
             undo.pop_all()
         self._config = new
         replaced = [old.lane for name, old in self._made.items() if made.get(name) is not old]
         started = [one.lane for name, one in made.items() if self._made.get(name) is not one]
-        surplus = [old for name, (_, old) in self._outlets.items() if outlets.get(name, (None, None))[1] is not old]
-        self._made, self._outlets = made, outlets
+        surplus = [old for name, (_, old) in self._sinks.items() if sinks.get(name, (None, None))[1] is not old]
+        self._made, self._sinks = made, sinks
         await _change_over(replaced, started)
         self._retire(replaced, surplus)
 
     async def close(self) -> None:
         """Answer what was captured, write out what is held, let go of everything."""
         await asyncio.gather(*(lane.stop_feeding() for lane in self.lanes))
-        self._retire(self.lanes, [outlet for _, outlet in self._outlets.values()])
+        self._retire(self.lanes, self.sinks)
         await asyncio.gather(*self._retiring)
         if self.web:
             await self.web.close()
@@ -110,24 +115,24 @@ class Assembly:
             await self.web.start()
             undo.push_async_callback(self.web.close)
 
-    async def _outlet(self, sink: config.Sink, undo: AsyncExitStack) -> tuple[config.Sink, Outlet]:
-        known = self._outlets.get(sink.name)
-        if known and known[0] == sink:
+    async def _sink(self, table: config.Sink, undo: AsyncExitStack) -> tuple[config.Sink, Sink]:
+        known = self._sinks.get(table.name)
+        if known and known[0] == table:
             return known
-        outlet = Outlet(open_sink(sink, self.spool, self._metrics), self._health)
-        undo.push_async_callback(outlet.close)
-        await outlet.sink.start()
-        return sink, outlet
+        sink = open_sink(table, self.spool, self._metrics)
+        undo.push_async_callback(sink.close)
+        await sink.start()
+        return table, sink
 
     async def _lane(
         self,
         source: config.Source,
         new: Config,
-        outlets: dict[str, tuple[config.Sink, Outlet]],
+        sinks: dict[str, tuple[config.Sink, Sink]],
         undo: AsyncExitStack,
     ) -> _Made:
-        used = [outlets[name] for name in (outlets if source.sinks is None else source.sinks)]
-        origin = source, new.models, new.link, _bundle_hashes(source, new), [sink for sink, _ in used]
+        used = [sinks[name] for name in (sinks if source.sinks is None else source.sinks)]
+        origin = source, new.models, new.link, _bundle_hashes(source, new), [table for table, _ in used]
         known = self._made.get(source.name)
         if known and known.origin == origin:
             return known
@@ -139,7 +144,7 @@ class Assembly:
             when_full(source),
             captures,
             system,
-            [outlet for _, outlet in used],
+            [sink for _, sink in used],
             Tally(source.name, self._metrics),
             self._recent,
             self.spool,
@@ -147,12 +152,12 @@ class Assembly:
         )
         return _Made(origin, lane)
 
-    def _retire(self, lanes: Iterable[Lane], outlets: Iterable[Outlet]) -> None:
+    def _retire(self, lanes: Iterable[Lane], sinks: Iterable[Sink]) -> None:
         """Let lanes finish what they captured, then close the sinks that only they used."""
 
         async def finish() -> None:
             await asyncio.gather(*(lane.drain() for lane in lanes))
-            await asyncio.gather(*(outlet.close() for outlet in outlets))
+            await asyncio.gather(*(sink.close() for sink in sinks))
 
         task = asyncio.create_task(finish())
         self._retiring.add(task)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A server that is slow to answer an audit is no reason to keep the frame for longer.
 PATIENCE_S = 10.0
+# Ten tenths are a little less than one.
+ROUNDING = 1e-9
 
 
 class Audit:
@@ -36,11 +38,14 @@ class Audit:
         """Hold an answer against the server's if it is one's turn; returns at once."""
         if answer.decided_by != "edge":
             return
-        # While one is under way the next is owed, not skipped: the share stays what it is.
-        self._owed = min(self._owed + self._share, 1.0)
-        if self._owed < 1.0 or self._task is not None or self._link.breaker != "closed":
+        self._owed += self._share
+        if self._owed < 1.0 - ROUNDING:
             return
-        self._owed = 0.0
+        if self._task is not None or self._link.breaker != "closed":
+            # One is owed, not skipped; a link that was away for long is not to be filled with all that were.
+            self._owed = min(self._owed, 1.0)
+            return
+        self._owed -= 1.0
         self._task = asyncio.create_task(self._ask(frame, answer.label))
 
     async def close(self) -> None:

@@ -63,7 +63,8 @@ def _key(raw: dict[str, Any], place: Place, part: str, name: str) -> str | int:
 
 def _row(rows: Any, place: Place, part: str, name: str) -> int:
     """The index of the table that a variable means."""
-    names = [str(row.get("name")) for row in rows or () if isinstance(row, dict)]
+    tables = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    names = [str(table.get("name")) for table in tables]
     called = [index for index, one in enumerate(names) if one.replace("-", "_").upper() == part]
     if len(called) == 1:
         return called[0]
@@ -86,7 +87,8 @@ def _table(raw: dict[str, Any], place: Place, name: str) -> dict[str, Any]:
 def _value(text: str, *, is_text: bool) -> Any:
     """As TOML where that parses and, where text is wanted, gives text; else as it is."""
     try:
-        value = msgspec.toml.decode(f"value = {text}")["value"]
+        table = msgspec.toml.decode(f"value = {text}")
     except (msgspec.DecodeError, ValueError):
         return text
-    return text if is_text and not isinstance(value, str) else value
+    wanted = len(table) == 1 and (isinstance(table["value"], str) or not is_text)
+    return table["value"] if wanted else text

@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 # How often the daemon looks at itself, and after how long without an end a model's step counts as stuck.
 LOOK_S, STUCK_S = 0.25, 10.0
 STATUS_S = 5.0
+CONFIGURATION = "configuration"
 
 
 class Daemon:
@@ -44,6 +45,7 @@ class Daemon:
         self.assembly = Assembly(self.metrics, self.health, self.state)
         self._stop, self._hangup = asyncio.Event(), asyncio.Event()
         self._started, self._started_s = datetime.now(timezone.utc), time.monotonic()
+        self._seen: set[str] = set()
         self._beat: tuple[float, Future[None]] | None = None
 
     async def run(self) -> None:
@@ -122,28 +124,33 @@ class Daemon:
             await self.assembly.change(self._load())
         except EdgeRuntimeError as error:
             self.metrics.reloads.labels("refused").inc()
-            self.health.report("configuration", "degraded", f"the old one is kept: {error}")
+            self.health.report(CONFIGURATION, "degraded", f"the old one is kept: {error}")
             log.error("the configuration is kept as it was", reason=str(error))
         else:
             self.metrics.reloads.labels("applied").inc()
-            self.health.report("configuration", "ok")
+            self.health.report(CONFIGURATION, "ok")
             log.info("the configuration was read again")
         self._manager.ready(self._status())
 
     # What is looked at.
 
     def _look(self) -> None:
+        """Report on everything that there is, and forget what is there no more."""
+        self._seen = {CONFIGURATION}
         self.metrics.loop_tasks.set(len(asyncio.all_tasks()))
         self._look_at_models(time.monotonic())
         for lane in self.assembly.lanes:
             self._look_at_link(lane)
             self._report(f"source {lane.settings.name}", "failed", lane.trouble)
+        for sink in self.assembly.sinks:
+            self._report(f"sink {sink.name}", "degraded", sink.trouble)
         for link in _links(self.assembly.lanes):
             self.metrics.link_up.labels(link.server).set(link.breaker == "closed")
         spool = self.assembly.spool
         if spool:
             self._report("spool", "degraded", spool.trouble)
             self.metrics.follow_spool(spool)
+        self.health.retain(self._seen)
 
     def _look_at_models(self, now: float) -> None:
         """Whether the models' thread comes to an end of what it does."""
@@ -164,6 +171,7 @@ class Daemon:
 
     def _report(self, name: str, level: Literal["degraded", "failed"], reason: str) -> None:
         """Report a condition that is fine without a reason, and log when it changes."""
+        self._seen.add(name)
         if self.health.report(name, level if reason else "ok", reason):
             (log.warning if reason else log.info)(reason or "fine", condition=name)
 

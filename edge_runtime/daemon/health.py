@@ -27,9 +27,10 @@ class Health:
         self._conditions[name] = condition
         return level != (before.level if before else "ok")
 
-    def forget(self, name: str) -> None:
-        """Drop one: what it was about is gone."""
-        self._conditions.pop(name, None)
+    def retain(self, names: set[str]) -> None:
+        """Drop all others: what they were about is gone."""
+        for name in self._conditions.keys() - names:
+            del self._conditions[name]
 
     @property
     def conditions(self) -> list[Condition]:

@@ -16,7 +16,7 @@ from edge_runtime.daemon.audit import Audit
 from edge_runtime.daemon.frames import Record
 from edge_runtime.daemon.intake import Intake
 from edge_runtime.daemon.later import Later
-from edge_runtime.errors import EdgeRuntimeError, PhotoError, SourceError
+from edge_runtime.errors import EdgeRuntimeError, PhotoError, SinkError, SourceError
 from edge_runtime.messages import Frame
 from edge_runtime.photos import fit, open_frame
 from edge_runtime.systems.selection import patch_scores
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from edge_runtime.daemon import config
     from edge_runtime.daemon.config import WhenFull
     from edge_runtime.daemon.frames import Captured
-    from edge_runtime.daemon.outlet import Outlet
     from edge_runtime.daemon.recent import Recent
+    from edge_runtime.daemon.sinks import Sink
     from edge_runtime.daemon.sources import Source
     from edge_runtime.daemon.state import SourceState
     from edge_runtime.daemon.systems import Opened
@@ -57,13 +57,13 @@ class Lane:
         when_full: WhenFull,
         source: Source,
         system: Opened,
-        outlets: Sequence[Outlet],
+        sinks: Sequence[Sink],
         tally: Tally,
         recent: Recent,
         spool: Spool | None,
         eyes: Threads,
     ) -> None:
-        self.settings, self.system, self._source, self._outlets = settings, system, source, outlets
+        self.settings, self.system, self._source, self._sinks = settings, system, source, sinks
         self._tally, self._recent, self._eyes = tally, recent, eyes
         self.intake = Intake(settings.queue, settings.order, when_full, settings.max_fps, tally.dropped)
         self._audit = Audit(settings.audit, system.audit, system.link, eyes, tally) if settings.audit else None
@@ -166,7 +166,11 @@ class Lane:
         return outcome.answer, outcome.lost, self.system.explain(outcome.answer)
 
     async def _deliver(self, record: Record) -> None:
-        await asyncio.gather(*(outlet.put(record) for outlet in self._outlets))
+        """Give a record to the sinks; one that loses it has counted that and says why, and the others have it still."""
+        outcomes = await asyncio.gather(*(sink.put(record) for sink in self._sinks), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, SinkError):
+                raise outcome
 
     def _decode(self, captured: Captured) -> NDArray[np.uint8]:
         frame = self.system.bundle.frame

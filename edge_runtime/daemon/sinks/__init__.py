@@ -13,11 +13,15 @@ class Sink(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str:
+        """Why records are not taken at the moment; empty while all is well."""
+
     async def start(self) -> None:
         """Open what it needs; raises SinkError for what no later try would mend."""
 
     async def put(self, record: Record) -> None:
-        """Take a record; returns once it is as safe as this sink makes it. Raises SinkError when it is lost."""
+        """Take a record; returns once it is as safe as this sink makes it. Counts what is lost and raises SinkError."""
 
     async def close(self) -> None:
         """Write out what is held, and let go."""

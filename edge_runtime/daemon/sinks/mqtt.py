@@ -20,6 +20,7 @@ KEEPALIVE_S = 30
 RECONNECT_S = (1, 30)
 # For the broker's acknowledgement, before the record counts as not delivered.
 ANSWER_S = 5.0
+CONNECTED = "connected"
 
 
 class MqttSink:
@@ -54,13 +55,13 @@ class MqttSink:
             loop.call_soon_threadsafe(self._connected, "" if not reason.is_failure else f"refused us: {reason}")
 
         def lost(_client: object, _data: object, _flags: object, reason: Any, _properties: object) -> None:
-            loop.call_soon_threadsafe(self._lost, f"connection lost: {reason}")
+            loop.call_soon_threadsafe(self._lost, reason)
 
         def published(_client: object, _data: object, number: int, _reason: object, _properties: object) -> None:
             loop.call_soon_threadsafe(self._published, number)
 
         def failed(_client: object, _data: object) -> None:
-            loop.call_soon_threadsafe(self._lost, "cannot be reached")
+            loop.call_soon_threadsafe(self._say, "cannot be reached")
 
         client.on_connect, client.on_connect_fail, client.on_disconnect = connected, failed, lost
         client.on_publish = published
@@ -119,12 +120,17 @@ class MqttSink:
     # What paho's thread reports.
 
     def _connected(self, refusal: str) -> None:
-        self._state = f"{self._where}: {refusal or 'connected'}"
+        self._say(refusal or CONNECTED)
         if not refusal:
             self._delivery.hurry()
 
-    def _lost(self, why: str) -> None:
-        self._state = f"{self._where}: {why}"
+    def _lost(self, reason: object) -> None:
+        # A broker that refuses closes the connection, too; its refusal says more.
+        if self._state.endswith(CONNECTED):
+            self._say(f"connection lost: {reason}")
+
+    def _say(self, state: str) -> None:
+        self._state = f"{self._where}: {state}"
 
     def _published(self, number: int) -> None:
         under_way = self._under_way.get(self._keys.pop(number, ""))
