@@ -91,9 +91,10 @@ class Service:
         script = Path(__file__).with_name("unit_sandbox.py")
         alone = ["unshare", "--user", "--map-root-user", "--mount", "--net", "--"]
         environ = os.environ | {"NOTIFY_SOCKET": listener.getsockname(), "WATCHDOG_USEC": "1000000"}
-        self.process = subprocess.Popen(
-            [*alone, sys.executable, script, UNIT, folder], env=environ, stderr=subprocess.PIPE, text=True
-        )
+        self._log = folder / "log"
+        with self._log.open("w") as log:
+            command = [*alone, sys.executable, script, UNIT, folder]
+            self.process = subprocess.Popen(command, env=environ, stderr=log)
 
     def heard(self, wanted: str) -> dict[str, str]:
         """The next message with this field, passing over others."""
@@ -122,7 +123,8 @@ class Service:
     def end(self) -> str:
         """Kill what is left; what was logged."""
         self.process.kill()
-        return self.process.communicate()[1]
+        self.process.wait()
+        return self._log.read_text()
 
 
 def _fill(folder: Path) -> None:
@@ -168,7 +170,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             running.heard("READY")
             yield running
         finally:
-            running.end()
+            print(running.end())
 
 
 def test_it_answers_with_all_that_the_unit_denies(service: Service) -> None:
