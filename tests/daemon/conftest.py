@@ -209,3 +209,9 @@ def photos() -> list[bytes]:
     random = np.random.default_rng(0)
     coarse = [Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8)) for _ in range(4)]
     return [image.encode(np.asarray(one.resize((320, 240), Image.Resampling.BICUBIC))) for one in coarse]
+
+
+@pytest.fixture
+def one_record() -> Record:
+    """What became of a frame that the server answered."""
+    return RECORD
