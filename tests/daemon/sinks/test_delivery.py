@@ -62,9 +62,10 @@ async def empty(spool: Spool) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+def _times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_REST_S", 0.01)
     monkeypatch.setattr(delivery, "LONGEST_REST_S", 0.05)
+    monkeypatch.setattr(delivery, "PATIENCE_S", 10)
 
 
 def test_a_quick_receiver_spares_the_disk(spool, record, metrics, outcomes):
@@ -81,8 +82,9 @@ def test_a_quick_receiver_spares_the_disk(spool, record, metrics, outcomes):
     assert outcomes() == {"delivered": 2}
 
 
-def test_a_slow_receiver_holds_nobody_up(spool, record, metrics, outcomes):
+def test_a_slow_receiver_holds_nobody_up(monkeypatch, spool, record, metrics, outcomes):
     """A record that is long under way is on disk meanwhile, those after it too, and each is sent once."""
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.01)
 
     async def run() -> tuple[int, list[str]]:
         receiver = Receiver()
@@ -130,8 +132,9 @@ def test_an_absent_receiver_gets_everything_later(spool, record, metrics, outcom
 
 
 @pytest.mark.parametrize("slow", [False, True])
-def test_what_is_refused_is_not_sent_again(spool, record, metrics, outcomes, slow):
+def test_what_is_refused_is_not_sent_again(monkeypatch, spool, record, metrics, outcomes, slow):
     """Whoever put it learns it, if still there; the next record is sent."""
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.01 if slow else 10)
 
     async def run() -> list[str]:
         receiver = Receiver()
@@ -149,12 +152,13 @@ def test_what_is_refused_is_not_sent_again(spool, record, metrics, outcomes, slo
                     await sink.put(record("one"))
             receiver.reply = Reply("delivered")
             await sink.put(record("two"))
+            await asyncio.wait_for(empty(spool), 10)
             assert sink.trouble == ""
         return receiver.keys
 
     assert asyncio.run(run()) == ["one", "two"]
-    assert spool.items == 0
-    assert outcomes() == {"refused": 1, "delivered": 1} | ({"spooled": 1} if slow else {})
+    assert outcomes().items() >= {"refused": 1, "delivered": 1}.items()
+    assert ("spooled" in outcomes()) == slow
 
 
 def test_without_a_spool_records_wait_in_memory(record, metrics, outcomes):
@@ -216,8 +220,9 @@ def test_a_spool_that_takes_nothing_is_no_loss(spool, record, metrics, outcomes)
     assert outcomes() == {"delivered": 2}
 
 
-def test_closing_waits_for_what_is_under_way(spool, record, metrics, outcomes):
+def test_closing_waits_for_what_is_under_way(monkeypatch, spool, record, metrics, outcomes):
     """A receiver that answers within a second gets each record once."""
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.01)
 
     async def run() -> list[str]:
         receiver = Receiver()
@@ -235,7 +240,6 @@ def test_closing_waits_for_what_is_under_way(spool, record, metrics, outcomes):
 def test_closing_spools_what_is_not_delivered(monkeypatch, spool, record, metrics):
     """Nothing is left behind in memory, in order, and an absent receiver is not waited for."""
     monkeypatch.setattr(delivery, "CLOSING_S", 0.05)
-    monkeypatch.setattr(delivery, "PATIENCE_S", 10)
 
     async def run() -> list[str]:
         receiver = Receiver()
