@@ -68,6 +68,9 @@ def _decode(file: BinaryIO, max_pixels: int) -> NDArray[np.uint8]:
         _check_size(image.width, image.height, max_pixels)
         # Pillow warns of what does not concern pictures without alpha.
         image.info.pop("transparency", None)
+        if image.mode.startswith("I"):
+            # Grey of 16 bits: Pillow would cut what is above 255 instead of scaling it.
+            return np.repeat((np.asarray(image)[..., None] >> 8).astype(np.uint8), 3, axis=2)
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 

@@ -114,6 +114,14 @@ def test_every_mode_becomes_rgb(codec: str, mode: str) -> None:
     assert open_frame(data, FRAME).shape == (32, 32, 3)
 
 
+def test_grey_of_16_bits_keeps_its_shades() -> None:
+    """As infrared cameras write it; its upper eight bits are the photo."""
+    shades = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 64
+    out = io.BytesIO()
+    Image.fromarray(shades).save(out, "PNG")
+    assert open_frame(out.getvalue(), FRAME)[..., 1].tolist() == (shades >> 8).tolist()
+
+
 @pytest.mark.parametrize("codec", ["PNG", "WEBP"])
 def test_of_several_pictures_the_first_is_taken(codec: str) -> None:
     """An animation is a photo too."""

@@ -36,7 +36,7 @@ class Handler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 h
 
 
 class Seldom:
-    """Warns of a thing at once, then at most once a minute, saying how often it was left out; of one thread."""
+    """Warns of a thing at once, then at most once a minute, saying how often it was left out."""
 
     def __init__(self, log: FilteringBoundLogger, clock: Callable[[], float] = time.monotonic) -> None:
         self._log, self._clock = log, clock
