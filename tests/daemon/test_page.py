@@ -109,7 +109,7 @@ def test_it_shows_how_the_daemon_is_doing(local_port: MakePort, tmp_path: Path) 
 
 
 def test_overlays_can_be_turned_off(local_port: MakePort) -> None:
-    """Without attention the outline of the patches sent remains, without that nothing."""
+    """Without attention the shade over what was not sent remains, without that nothing."""
     port, problems = local_port(), []
 
     async def scenario() -> list[float]:
@@ -122,8 +122,8 @@ def test_overlays_can_be_turned_off(local_port: MakePort) -> None:
                 shares += await tab.evaluate(DRAWN)
             return shares
 
-    outline, nothing = asyncio.run(scenario())
-    assert 0 < outline < 0.1
+    shade, nothing = asyncio.run(scenario())
+    assert 1 - len(SENT) / GRID**2 <= shade < 1
     assert nothing == 0
     assert problems == []
 
