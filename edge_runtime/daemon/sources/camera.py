@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 
 from edge_runtime.daemon.frames import Captured
-from edge_runtime.daemon.logs import Seldom
 from edge_runtime.daemon.sources.opencv import has_gstreamer, opencv, rgb
 from edge_runtime.errors import SourceError
 
@@ -78,7 +77,6 @@ class _Grabber(threading.Thread):
         self._cv2, self._settings = cv2, settings
         self._open = _opener(cv2, settings.device)
         self._log = structlog.get_logger(source=settings.name)
-        self._seldom = Seldom(self._log)
         self._wanted: _Wanted | None = None
 
     async def newest(self) -> NDArray[np.uint8]:
@@ -95,7 +93,6 @@ class _Grabber(threading.Thread):
                 wait_s = FIRST_WAIT_S
             if not self.trouble and not self.stop.is_set():
                 self.trouble = f"{self._settings.device}: gives no frames; is the camera connected, and free?"
-                self._seldom.warning("the camera gives no frames", device=self._settings.device)
             self.stop.wait(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
@@ -137,9 +134,7 @@ class _Grabber(threading.Thread):
         got, picture = capture.retrieve()
         if not got:
             return
-        if self.trouble:
-            self.trouble = ""
-            self._log.info("the camera gives frames again", device=self._settings.device)
+        self.trouble = ""
         self._wanted = None
         try:
             wanted.loop.call_soon_threadsafe(_resolve, wanted.pixels, rgb(self._cv2, picture))

@@ -86,8 +86,6 @@ class Folder:
             self._prepare()
             await self._watch(intake)
         except OSError as error:
-            if not self.trouble:
-                self._log.warning("the folder is gone", path=str(self._settings.path), reason=str(error))
             self.trouble = f"{self._settings.path}: {error.strerror or error}"
             await asyncio.sleep(QUIET_MS / 1e3)
 
