@@ -12,7 +12,7 @@ BUNDLE ?=
 ARCH ?= $(shell dpkg --print-architecture)
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
-	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile clean \
+	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile bench-daemon clean \
 	test-aarch64 test-aarch64-3.13 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64 deb
 
 demo: $(DEMO)/installed
@@ -120,6 +120,12 @@ bench-slimmable: $(DEV)/installed
 # Whether profiles repeat, see a fifth more work, and see nothing where nothing is; run nothing else for five minutes.
 bench-profile: $(DEV)/installed
 	$(DEV)/bin/python benchmarks/profile_repeats.py --json benchmarks/results/profile_repeats.json
+
+# The daemon: its start, a link that is cut, a server that is dead, and an hour of everything; run nothing else meanwhile.
+bench-daemon: $(DEV)/installed
+	$(DEV)/bin/python benchmarks/daemon_start.py --json benchmarks/results/daemon_start.json
+	$(DEV)/bin/python benchmarks/daemon_link.py --data $(PHOTOS) --json benchmarks/results/daemon_link.json
+	$(DEV)/bin/python benchmarks/daemon_soak.py --data $(PHOTOS) --json benchmarks/results/daemon_soak.json
 
 clean:
 	rm -rf $(DEV) $(DEMO) build dist *.egg-info edge_runtime/kernels/*.so

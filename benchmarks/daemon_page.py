@@ -88,7 +88,10 @@ def main() -> None:
     """Take the picture and say what is on it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="PNG")
-    found = look(parser.parse_args().out)
+    out: Path = parser.parse_args().out
+    found = look(out)
+    # A page has few colours, and photographs of this size need no more.
+    Image.open(out).convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
     print(found["text"])
 
 

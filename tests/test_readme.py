@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from daemon_process import DaemonProcess
 from PIL import Image
 
 from edge_runtime import cli
@@ -65,6 +66,25 @@ def test_the_scheduler_runs_as_its_page_has_it(tmp_path: Path) -> None:
         )
     assert run.returncode == 0, run.stderr
     assert [line.split()[0] for line in run.stdout.splitlines()] == [str(number) for number in range(20)]
+
+
+def test_the_daemon_runs_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration that the first command writes is fine and answers a posted photo, though there is no server."""
+    (exported,) = of("export")
+    for name, value in (one.split("=") for one in exported):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EDGE_RUNTIME__HTTP__LISTEN", "127.0.0.1:0")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zoo").symlink_to(ROOT / "zoo")
+    steps = [arguments for arguments in of("edge-runtime") if "daemon.toml" in arguments]
+    assert [step[0] for step in steps] == ["config", "config", "daemon"]
+    for step in steps[:2]:
+        assert cli.main(step) == 0
+    (curl,) = of("curl")
+    Image.fromarray(np.full((240, 320, 3), 100, np.uint8)).save(tmp_path / "photo.jpg")
+    with DaemonProcess(tmp_path / "daemon.toml") as daemon:
+        record = daemon.post(curl[-1].rpartition("/")[2], (tmp_path / "photo.jpg").read_bytes())
+    assert record["decided_by"] in ("edge", "edge-fallback")
 
 
 def test_the_make_targets_exist() -> None:
