@@ -201,8 +201,9 @@ def test_without_a_spool_an_absent_receiver_is_tried_again(record, metrics, outc
     assert outcomes() == {"delivered": 2}
 
 
-def test_a_spool_that_takes_nothing_is_no_loss(spool, record, metrics, outcomes):
+def test_a_spool_that_takes_nothing_is_no_loss(monkeypatch, spool, record, metrics, outcomes):
     """Records wait in memory then, and are delivered when the receiver is back."""
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.01)
     spool.close()
 
     async def run() -> list[str]:
