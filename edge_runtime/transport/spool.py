@@ -181,7 +181,8 @@ class Spool:
     def _open(self) -> SpoolFile:
         """Open the file and bring it under the cap, should that have been larger once."""
         file = self._file = SpoolFile(self.path, self.max_bytes)
-        (self._last,) = file.db.execute("SELECT coalesce(max(sequence), 0) FROM items").fetchone()
+        (last,) = file.db.execute("SELECT coalesce(max(sequence), 0) FROM items").fetchone()
+        self._last = max(self._last, last)
         self._count(file)
         while file.pages > file.max_pages and self._give_up(file, newest=self.order == "oldest"):
             pass
