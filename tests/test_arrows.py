@@ -51,7 +51,7 @@ def test_the_device_never_imports_torch_exporters_or_the_server(path: Path) -> N
 
 @pytest.mark.parametrize("room", DEVICE_ARROWS)
 def test_rooms_of_the_device_import_only_along_the_arrows(room: str) -> None:
-    """cli → daemon, evaluation → scheduling → systems → codecs → kernels, with models, control and transport beside them."""
+    """cli → evaluation, daemon → scheduling → systems → codecs → kernels; models, control and transport beside them."""
     rooms = set(DEVICE_ARROWS)
     for path in sources(f"edge_runtime/{room}"):
         used = {name.split(".")[1] for name in imports(path) if name.startswith("edge_runtime.") and "." in name}

@@ -15,6 +15,7 @@ from edge_runtime.daemon.config import Config, Posted
 from edge_runtime.daemon.lane import Lane
 from edge_runtime.daemon.recent import Recent
 from edge_runtime.daemon.sinks.opening import open_sink
+from edge_runtime.daemon.sources.folder import Taken
 from edge_runtime.daemon.sources.opening import open_source, when_full
 from edge_runtime.daemon.sources.posted import Desks
 from edge_runtime.daemon.systems import Shelf, open_system
@@ -55,6 +56,7 @@ class Assembly:
         self.models = ThreadPoolExecutor(1, "models")
         self._eyes = ThreadPoolExecutor(1, "eyes")
         self._shelf, self._desks, self._recent = Shelf(), Desks(), Recent(0)
+        self._taken: Taken = {}
         self._config: Config | None = None
         self._made: dict[str, _Made] = {}
         self._sinks: dict[str, tuple[config.Sink, Sink]] = {}
@@ -136,7 +138,7 @@ class Assembly:
         known = self._made.get(source.name)
         if known and known.origin == origin:
             return known
-        captures = open_source(source, self._desks)
+        captures = open_source(source, self._desks, self._taken)
         system = await open_system(source, new, self._shelf, self.models)
         undo.push_async_callback(asyncio.to_thread, system.close)
         lane = Lane(

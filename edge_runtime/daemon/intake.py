@@ -45,6 +45,13 @@ class Intake:
         """Frames that wait."""
         return len(self._waiting)
 
+    async def turn(self) -> None:
+        """Wait until a frame may come, where frames may wait; one that was captured sooner would age meanwhile."""
+        if self.when_full == "wait":
+            await asyncio.sleep(max(self._next_s - self._clock(), 0.0))
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._has_room or self._closed)
+
     async def offer(self, captured: Captured) -> bool:
         """Queue a frame; False, its futures told, when it was dropped. Waits only where frames may wait."""
         if not await self._is_due():

@@ -57,6 +57,22 @@ def test_frames_are_taken_in_the_order_asked_for(order: Order, expected: str) ->
     run(scenario())
 
 
+def test_who_may_wait_waits_before_the_capture() -> None:
+    """A source that asks for its turn captures when there is room and time, so its frame does not age in vain."""
+
+    async def scenario() -> None:
+        intake = Intake(1, "oldest", "wait", 20.0, lambda _: None)
+        await intake.offer(frame(0))
+        turn = asyncio.create_task(intake.turn())
+        await asyncio.sleep(0.1)
+        assert not turn.done()
+        assert await taken(intake) == "0"
+        await turn
+        assert await asyncio.wait_for(intake.offer(frame(1)), 0.04)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(("when_full", "dropped", "left"), [("drop-oldest", 0, "12"), ("drop-newest", 2, "01")])
 def test_a_full_queue_gives_up_a_frame_and_says_so(when_full: WhenFull, dropped: int, left: str) -> None:
     """To whoever waits for its answer, and to whoever counts."""

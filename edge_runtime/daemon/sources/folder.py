@@ -45,19 +45,24 @@ class Identity(NamedTuple):
     size: int
 
 
+# What was taken, by folder and name.
+Taken = dict[Path, dict[str, Identity]]
+
+
 class Folder:
     """A watched folder, without those inside it; of one event loop.
 
     Links are not followed. A file is read when it is its turn, and that is its capture. What was given up without an
     answer stays where it is. ``trouble`` says why nothing comes at the moment, and is empty while all is well.
+    ``taken`` remembers what was taken from which folder, so that a source can go on where another one was stopped.
     """
 
-    def __init__(self, settings: config.Folder) -> None:
+    def __init__(self, settings: config.Folder, taken: Taken) -> None:
         self._settings = settings
+        self._memory = taken
         self.trouble = ""
         self._log = structlog.get_logger(source=settings.name)
         self._seldom = Seldom(self._log)
-        self._taken: dict[str, Identity] = {}
 
     async def run(self, intake: Intake) -> None:
         """Offer files as they come; raises SourceError for a folder that cannot be made or read at the start."""
@@ -68,8 +73,10 @@ class Folder:
             raise SourceError(
                 f"{self._settings.path}: {error.strerror}; give the daemon a folder it may write"
             ) from error
-        if self._settings.existing:
-            await self._take(existing, intake)
+        goes_on = self._settings.path in self._memory
+        self._taken = self._memory.setdefault(self._settings.path, {})
+        if goes_on or self._settings.existing:
+            await self._settle(None, intake)
         else:
             self._taken |= existing
         while True:
@@ -119,7 +126,8 @@ class Folder:
         """Offer those of the files (None: all) that nobody is writing any more; of the others news will come."""
         found = await asyncio.to_thread(_look, self._settings.path, names)
         if names is None:
-            self._taken = {name: taken for name, taken in self._taken.items() if name in found}
+            for name in self._taken.keys() - found.keys():
+                del self._taken[name]
         fresh = {name: identity for name, identity in found.items() if self._taken.get(name) != identity}
         if fresh:
             await asyncio.sleep(self._settings.settle_ms / 1e3)
@@ -129,24 +137,28 @@ class Folder:
     async def _take(self, files: dict[str, Identity], intake: Intake) -> None:
         """Offer files, the oldest first."""
         for name, identity in sorted(files.items(), key=lambda file: (file[1].modified_ns, file[0])):
-            self._taken[name] = identity
             path = self._settings.path / name
             # A file's name may be any bytes, a record's name must be text.
             captured_name = os.fsencode(name).decode(errors="replace")
             if identity.size > MAX_BYTES:
                 self._log.warning("refused a photo", photo=captured_name, reason=f"has more than {MAX_BYTES} bytes")
+                self._taken[name] = identity
                 await asyncio.to_thread(self._put_away, path, identity, self._refused, "")
                 continue
+            await intake.turn()
             try:
                 data = await asyncio.to_thread(_read, path, identity)
             except OSError as error:
                 self._seldom.warning("cannot read a photo", photo=captured_name, reason=error.strerror)
+                self._taken[name] = identity
                 continue
             if data is not None:
                 captured = Captured(captured_name, data, time.monotonic() + self._settings.deadline_ms / 1e3)
                 # Also when this task has been stopped: answers may still be on their way then.
                 captured.recorded.add_done_callback(partial(self._recorded, path, identity, captured.key))
                 await intake.offer(captured)
+                # Not before: what a stopped source did not come to is the next one's.
+                self._taken[name] = identity
 
     def _recorded(self, path: Path, identity: Identity, key: str, outcome: asyncio.Future[Record]) -> None:
         error = Dropped("stopped", "") if outcome.cancelled() else outcome.exception()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.daemon import config
 from edge_runtime.daemon.sources.camera import Camera
-from edge_runtime.daemon.sources.folder import Folder
+from edge_runtime.daemon.sources.folder import Folder, Taken
 from edge_runtime.daemon.sources.posted import Posted
 from edge_runtime.daemon.sources.video import Video
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from edge_runtime.daemon.sources.posted import Desks
 
 
-def open_source(settings: config.Source, desks: Desks) -> Source:
-    """The source; what it lacks shows when it is run."""
+def open_source(settings: config.Source, desks: Desks, taken: Taken) -> Source:
+    """The source; what it lacks shows when it is run. ``desks`` and ``taken`` outlive it, for the next one."""
     if isinstance(settings, config.Folder):
-        return Folder(settings)
+        return Folder(settings, taken)
     if isinstance(settings, config.Posted):
         return Posted(settings, desks)
     if isinstance(settings, config.Camera):

@@ -59,6 +59,7 @@ class Video:
                 return
             if self._settings.paced:
                 await asyncio.sleep(began_s + picture.at_s - time.monotonic())
+            await intake.turn()
             await intake.offer(
                 Captured(str(self._offered), picture.pixels, time.monotonic() + self._settings.deadline_ms / 1e3)
             )

@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_runtime.daemon.frames import Captured
+    from edge_runtime.daemon.sources.folder import Taken
 
 # An answer as a source sees it: that there is one.
 RECORD: Any = object()
 
 
 @asynccontextmanager
-async def watched(path: Path, capacity: int = 16, **keys: Any) -> AsyncIterator[Intake]:
+async def watched(path: Path, capacity: int = 16, before: Taken | None = None, **keys: Any) -> AsyncIterator[Intake]:
     """The queue of a running source; photos that are there already are taken too, unless ``keys`` say otherwise."""
     settings = {"settle_ms": 10, "existing": True} | keys
     intake = Intake(capacity, "oldest", "wait", None, lambda _: None)
-    source = Folder(config.Folder(name="door", system=config.Local(), path=path, **settings))
+    source = Folder(
+        config.Folder(name="door", system=config.Local(), path=path, **settings), {} if before is None else before
+    )
     running = asyncio.create_task(source.run(intake))
     try:
         yield intake
@@ -81,6 +84,26 @@ def test_a_photo_is_taken_with_its_name_and_bytes(tmp_path: Path) -> None:
             captured = await taken(intake)
             assert (captured.name, captured.image) == ("a.JPG", b"a photo")
             assert captured.deadline_s - captured.captured_s == pytest.approx(0.25, abs=0.05)
+
+    run(scenario())
+
+
+def test_the_next_source_goes_on_where_one_was_stopped(tmp_path: Path) -> None:
+    """What the first one took is left alone; what came meanwhile, or was found too late, is the next one's."""
+
+    async def scenario() -> None:
+        memory: Taken = {}
+        async with watched(tmp_path, before=memory, existing=False, capacity=1) as intake:
+            await until(lambda: tmp_path in memory)
+            for age, name in enumerate(("b.jpg", "a.jpg")):
+                (tmp_path / name).write_bytes(b"a photo")
+                os.utime(tmp_path / name, (1000 - age, 1000 - age))
+            await until(lambda: len(intake) == 1)
+        (tmp_path / "c.jpg").write_bytes(b"a photo")
+        async with watched(tmp_path, before=memory, existing=False) as after:
+            found = {(await taken(intake)).name, (await taken(after)).name, (await taken(after)).name}
+            assert found == {"a.jpg", "b.jpg", "c.jpg"}
+            assert len(after) == 0
 
     run(scenario())
 
@@ -351,6 +374,6 @@ def test_a_name_that_is_no_text_is_shown_as_text(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """When the source begins."""
     (tmp_path / "file").write_text("in the way")
-    source = Folder(config.Folder(name="door", system=config.Local(), path=tmp_path / "file" / "in"))
+    source = Folder(config.Folder(name="door", system=config.Local(), path=tmp_path / "file" / "in"), {})
     with pytest.raises(SourceError, match=r"file/in: Not a directory; give the daemon"):
         asyncio.run(source.run(Intake(1, "oldest", "wait", None, lambda _: None)))

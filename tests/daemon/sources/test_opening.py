@@ -24,7 +24,7 @@ KINDS = [
 @pytest.mark.parametrize(("settings", "kind", "default"), KINDS, ids=[kind.__name__ for _, kind, _ in KINDS])
 def test_every_table_has_its_source(settings: config.Source, kind: type, default: config.WhenFull) -> None:
     """Files wait for room; a camera's newest frame counts; who posts is told at once."""
-    assert type(open_source(settings, Desks())) is kind
+    assert type(open_source(settings, Desks(), {})) is kind
     assert when_full(settings) == default
 
 
