@@ -45,6 +45,8 @@ class Daemon:
         self.assembly = Assembly(self.metrics, self.health, self.state)
         self._stop, self._hangup = asyncio.Event(), asyncio.Event()
         self._started, self._started_s = datetime.now(timezone.utc), time.monotonic()
+        # Until the first look: the local port is open before anybody answers what comes there.
+        self.health.report("start", "failed", "the daemon is starting")
         self._seen: set[str] = set()
         self._beat: tuple[float, Future[None]] | None = None
 
