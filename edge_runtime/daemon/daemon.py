@@ -99,16 +99,17 @@ class Daemon:
         """Look at everything again and again, and reload when told to, until told to stop."""
         told_s = status_s = 0.0
         stop = asyncio.create_task(self._stop.wait())
+        reload: asyncio.Task[None] | None = None
         try:
             while not stop.done():
                 due_s = time.monotonic() + LOOK_S
                 await asyncio.wait([stop], timeout=LOOK_S)
-                if self._hangup.is_set():
-                    self._hangup.clear()
-                    await self._reload()
-                    due_s = time.monotonic()
                 now = time.monotonic()
                 self.metrics.loop_lag_seconds.set(max(now - due_s, 0.0))
+                # Beside the looks, for models may take longer to load than the watchdog waits.
+                if self._hangup.is_set() and (reload is None or reload.done()):
+                    self._hangup.clear()
+                    reload = asyncio.create_task(self._reload())
                 self._look()
                 # The watchdog hears only of a loop that turns and of models that come to an end.
                 if self._manager.watchdog_s and self.health.live and now - told_s >= self._manager.watchdog_s:
@@ -119,15 +120,18 @@ class Daemon:
                     status_s = now
         finally:
             stop.cancel()
+            if reload:
+                await reload
 
     async def _reload(self) -> None:
         self._manager.reloading()
         try:
             await self.assembly.change(self._load())
-        except EdgeRuntimeError as error:
+        except Exception as error:
             self.metrics.reloads.labels("refused").inc()
             self.health.report(CONFIGURATION, "degraded", f"the old one is kept: {error}")
-            log.error("the configuration is kept as it was", reason=str(error))
+            ours = not isinstance(error, EdgeRuntimeError)
+            log.error("the configuration is kept as it was", reason=str(error), exc_info=ours)
         else:
             self.metrics.reloads.labels("applied").inc()
             self.health.report(CONFIGURATION, "ok")
