@@ -21,7 +21,7 @@ from edge_runtime.daemon.sources.posted import Desks
 from edge_runtime.daemon.systems import Shelf, open_system
 from edge_runtime.daemon.tally import Tally
 from edge_runtime.daemon.web import Web
-from edge_runtime.errors import ConfigError
+from edge_runtime.errors import ConfigError, SpoolError
 from edge_runtime.models import Bundle
 from edge_runtime.transport.spool import Spool
 
@@ -109,7 +109,10 @@ class Assembly:
         self._recent = Recent(new.http.page_frames)
         if new.spool:
             table = new.spool
-            table.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                table.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SpoolError(f"spool: {table.path.parent} cannot be made: {error.strerror}") from error
             self.spool = await asyncio.to_thread(Spool, table.path, table.max_bytes, table.max_age_s, table.order)
             undo.callback(self.spool.close)
         if new.http.listen:
