@@ -210,6 +210,7 @@ class TestCap:
         with pytest.raises(ArgumentError, match=r"spool.db: max_bytes is 1000, give at least 1048576"):
             opened(path, max_bytes=1000)
 
+    @pytest.mark.host
     @settings(deadline=None, max_examples=40)
     @given(
         order=st.sampled_from(["oldest", "newest"]),
@@ -292,6 +293,7 @@ class TestFile:
         with pytest.raises(SpoolError, match="cannot be written"):
             opened(tmp_path)
 
+    @pytest.mark.host
     def test_one_process_has_it(self, path):
         """A second opening fails, takes nothing for damaged, and leaves the first one be."""
         with opened(path) as spool:
