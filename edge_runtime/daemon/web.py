@@ -174,6 +174,8 @@ class Web:
         connection = Connection.of(request)
         if connection is not None:
             connection.answer_awaited()
+        # A reload may have opened another one while the photo came.
+        desk = self._desks.find(request.match_info.get("name")) or desk
         return await self._ask(desk, Captured(name, image, time.monotonic() + deadline_s), len(image))
 
     async def _ask(self, desk: Desk, captured: Captured, size: int) -> web.Response:

@@ -85,7 +85,9 @@ async def assembled(whole: config.Config) -> AsyncIterator[Assembly]:
         await assembly.close()
 
 
-async def post(assembly: Assembly, photo: bytes, source: str = "gate", name: str = "") -> tuple[int, dict[str, Any]]:
+async def post(
+    assembly: Assembly, photo: bytes | AsyncIterator[bytes], source: str = "gate", name: str = ""
+) -> tuple[int, dict[str, Any]]:
     """Status and body."""
     assert assembly.web is not None
     async with aiohttp.ClientSession() as session:
@@ -262,6 +264,32 @@ def test_photos_posted_during_changes_are_all_answered(place: Place, photos: lis
             statuses = Counter(status for status, _ in await asyncio.gather(*posts))
         assert statuses == {200: len(posts)}
         assert place.answered() == {str(number): 1 for number in range(len(posts))}
+
+    run(test)
+
+
+def test_a_photo_that_comes_slowly_is_answered_by_the_lane_that_is_there_then(
+    place: Place, photos: list[bytes]
+) -> None:
+    """Its first bytes came to a desk that is closed by its last ones."""
+
+    async def test() -> None:
+        begun, changed = asyncio.Event(), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield photos[0][:1000]
+            begun.set()
+            await changed.wait()
+            yield photos[0][1000:]
+
+        async with assembled(place.config(gate())) as assembly:
+            posted = asyncio.create_task(post(assembly, slowly()))
+            await begun.wait()
+            await until(lambda: assembly.web._bodies.held_bytes > 0)
+            await assembly.change(place.config(gate(system=SURE)))
+            changed.set()
+            status, record = await posted
+        assert (status, record["system"]) == (200, "attention")
 
     run(test)
 
