@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import threading
+import weakref
 from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -206,6 +207,30 @@ def test_a_change_that_fails_changes_nothing_and_leaves_nothing(
             assert (await post(assembly, photos[0]))[0] == 200
             assert (await post(assembly, photos[0], "scheduled"))[0] == 404
         assert not {"device", "results"} & held()[0]
+
+    run(test)
+
+
+def test_what_was_replaced_is_gone(place: Place, photos: list[bytes], zoo_server: str) -> None:
+    """Lane, model, connection and threads: a daemon may be reloaded every day for years."""
+
+    def whole(queue: int) -> config.Config:
+        scheduled = gate(name="scheduled", system=config.Bps(), bundle=ZOO / "lite0", queue=queue)
+        return place.config(gate(queue=queue), scheduled, link=config.Link(server=zoo_server))
+
+    async def test() -> None:
+        async with assembled(whole(1)) as assembly:
+            gone = []
+            for queue in (2, 3, 4):
+                assert (await post(assembly, photos[0], "scheduled"))[0] == 200
+                gone += [weakref.ref(lane) for lane in assembly.lanes]
+                await assembly.change(whole(queue))
+                await until(lambda: not assembly._retiring)
+                if queue == 2:
+                    threads, descriptors = held()
+            # Connections close behind one's back.
+            await until(lambda: held()[0] <= threads and held()[1] <= descriptors)
+            assert [lane() for lane in gone] == [None] * 6
 
     run(test)
 
