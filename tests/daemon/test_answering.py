@@ -275,6 +275,7 @@ def test_when_the_breaker_is_open_the_fallback_answers_at_once(
     assert system.events == []
 
 
+@pytest.mark.host
 def test_a_photo_is_sent_over_a_real_link(models: Threads, zoo: Bundle, zoo_server: str, photos: list[bytes]) -> None:
     """The server's answer is the answer."""
 

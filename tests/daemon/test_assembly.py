@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.daemon.state import State
 
+pytestmark = pytest.mark.host  # watched folders, and models loaded many times
+
 ZOO = Path(__file__).parents[2] / "zoo"
 SURE = config.Attention(eta=99.0)
 

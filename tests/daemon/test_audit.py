@@ -221,6 +221,7 @@ def test_a_device_without_a_server_audits_nothing(eyes: Threads, tally: Tally, g
     assert audit._task is None
 
 
+@pytest.mark.host
 def test_a_real_server_is_asked_about_the_whole_frame(
     zoo: Bundle, zoo_server: str, eyes: Threads, tally: Tally, grey: NDArray[np.uint8]
 ) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from edge_runtime.daemon.frames import Record
     from edge_runtime.models import Bundle
 
+pytestmark = pytest.mark.host  # a server's large models
+
 LANE = "ask:gate"
 
 

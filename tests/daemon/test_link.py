@@ -49,6 +49,7 @@ def with_link(
     asyncio.run(run())
 
 
+@pytest.mark.host
 def test_replies_are_awaited(zoo: Bundle, zoo_server: str, asked: Request) -> None:
     """Several requests are under way at once, and each has its reply."""
 
@@ -87,6 +88,7 @@ def test_who_has_no_other_answer_asks_again(zoo: Bundle, asked: Request) -> None
     with_link(zoo, NOBODY, use, losses=LOSSES_WITHOUT_ANSWER, first_ms=NEVER_MS)
 
 
+@pytest.mark.host
 def test_a_cut_in_mid_request_is_a_loss_and_a_probe_finds_the_server_again(
     zoo: Bundle, zoo_server: str, asked: Request
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_cut_in_mid_request_is_a_loss_and_a_probe_finds_the_server_again(
         with_link(zoo, shaper.address, use, first_ms=1)
 
 
+@pytest.mark.host
 def test_silence_is_a_loss_when_the_time_is_over(zoo: Bundle, zoo_server: str, asked: Request) -> None:
     """A server that says nothing is waited for as long as the call says."""
 
@@ -126,6 +129,7 @@ def test_silence_is_a_loss_when_the_time_is_over(zoo: Bundle, zoo_server: str, a
         with_link(zoo, shaper.address, use)
 
 
+@pytest.mark.host
 def test_a_refusal_is_no_loss(zoo: Bundle, zoo_server: str) -> None:
     """A server that says no is there."""
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.daemon.answering import Outcome
 
+pytestmark = pytest.mark.host  # a server's large models, and the zoo's many times
+
 ZOO = Path(__file__).parents[2] / "zoo"
 NOBODY = config.Link(server="127.0.0.1:1", probe_first_ms=1e6, probe_longest_ms=1e6)
 
