@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from edge_runtime.daemon.config import Config
     from edge_runtime.daemon.lane import Lane
     from edge_runtime.daemon.service_manager import ServiceManager
 
@@ -56,9 +55,10 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
-        config = self._load()
+        loaded = config_file.load(self._path, self._environ)
+        self._log_as_told(loaded)
         try:
-            await self.assembly.change(config)
+            await self.assembly.change(loaded.config)
             self._look()
             self._manager.ready(self._status())
             log.info("started", **self._addresses(), seconds=round(time.monotonic() - self._started_s, 3))
@@ -88,12 +88,10 @@ class Daemon:
             spool=self._spool_state(),
         )
 
-    def _load(self) -> Config:
-        loaded = config_file.load(self._path, self._environ)
+    def _log_as_told(self, loaded: config_file.Loaded) -> None:
         logs.configure(loaded.config.log, self._environ)
         for warning in loaded.warnings:
             log.warning("the configuration is odd", reason=warning)
-        return loaded.config
 
     async def _go_on(self) -> None:
         """Look at everything again and again, and reload when told to, until told to stop."""
@@ -126,13 +124,15 @@ class Daemon:
     async def _reload(self) -> None:
         self._manager.reloading()
         try:
-            await self.assembly.change(self._load())
+            loaded = config_file.load(self._path, self._environ)
+            await self.assembly.change(loaded.config)
         except Exception as error:
             self.metrics.reloads.labels("refused").inc()
             self.health.report(CONFIGURATION, "degraded", f"the old one is kept: {error}")
             ours = not isinstance(error, EdgeRuntimeError)
             log.error("the configuration is kept as it was", reason=str(error), exc_info=ours)
         else:
+            self._log_as_told(loaded)
             self.metrics.reloads.labels("applied").inc()
             self.health.report(CONFIGURATION, "ok")
             log.info("the configuration was read again")
@@ -148,6 +148,7 @@ class Daemon:
         for lane in self.assembly.lanes:
             self._look_at_link(lane)
             self._report(f"source {lane.settings.name}", "failed", lane.trouble)
+            self._report(f"frames of {lane.settings.name}", "failed", lane.fault)
         for sink in self.assembly.sinks:
             self._report(f"sink {sink.name}", "degraded", sink.trouble)
         for link in _links(self.assembly.lanes):
@@ -169,7 +170,7 @@ class Daemon:
         link = lane.system.link
         name = f"link of {lane.settings.name}"
         if not link.server or link.breaker == "closed":
-            self._report(name, "degraded", "")
+            self._report(name, "degraded", link.refused)
         elif lane.system.own_answer:
             self._report(name, "degraded", f"{link.server} does not answer: the device answers alone")
         else:

@@ -16,6 +16,7 @@ from edge_runtime.daemon.audit import Audit
 from edge_runtime.daemon.frames import Record
 from edge_runtime.daemon.intake import Intake
 from edge_runtime.daemon.later import Later
+from edge_runtime.daemon.logs import Seldom
 from edge_runtime.errors import EdgeRuntimeError, PhotoError, SinkError, SourceError
 from edge_runtime.messages import Frame
 from edge_runtime.photos import fit, open_frame
@@ -48,7 +49,8 @@ WHOLE_EVERY, WHOLE_QUALITY = 32, 75
 class Lane:
     """Takes a source's frames, has them answered, and records them; one task per frame under way.
 
-    ``eyes`` is the thread that decodes photos, ``models`` the one that runs models.
+    ``eyes`` is the thread that decodes photos. ``fault`` is what went wrong with the last frame, where that was neither
+    the link nor the photo; empty since one went well.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Lane:
         self._workers: list[asyncio.Task[None]] = []
         self._feeders: list[asyncio.Task[None]] = []
         self._ended = ""
+        self._seldom = Seldom(log.bind(source=settings.name))
+        self.fault = ""
 
     @property
     def trouble(self) -> str:
@@ -129,7 +133,7 @@ class Lane:
             except PhotoError as error:
                 self._tally.refused()
                 captured.fail(error)
-                log.warning("a photo was refused", source=self.settings.name, photo=captured.name, reason=str(error))
+                self._seldom.warning("a photo was refused", photo=captured.name, reason=str(error))
             except Exception as error:
                 # A fault of ours, in one frame; the next ones may be fine, and somebody waits for this one.
                 captured.fail(EdgeRuntimeError(f"{captured.name}: could not be answered: {error}"))
@@ -163,6 +167,12 @@ class Lane:
             outcome = await self.system.answering.answer(frame)
         except Unanswered as error:
             return None, error.lost, str(error)
+        except Exception as error:
+            # A model's fault, or ours: the next frame may be fine, and this one has a record all the same.
+            self.fault = f"frames of {self.settings.name} cannot be answered: {error}"
+            self._seldom.warning("a frame could not be answered", frame=frame.id, exc_info=True)
+            return None, None, str(error)
+        self.fault = ""
         return outcome.answer, outcome.lost, self.system.explain(outcome.answer)
 
     async def _deliver(self, record: Record) -> None:

@@ -243,7 +243,7 @@ class _Opening:
             deadline_s=self.source.deadline_ms / 1e3,
             late="local",
         )
-        return Scheduled(Executor(dispatcher, device, self.link.client), self.loop)
+        return Scheduled(Executor(dispatcher, device, self.link), self.loop)
 
     def _fallback(self) -> Fallback | None:
         source = self.source

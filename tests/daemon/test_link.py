@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,6 +142,24 @@ def test_a_refusal_is_no_loss(zoo: Bundle, zoo_server: str) -> None:
     with_link(zoo, zoo_server, use)
 
 
+def test_what_a_server_refuses_is_kept_until_it_answers(zoo: Bundle, zoo_server: str, asked: Request) -> None:
+    """A closed breaker alone would look as if all were well."""
+
+    async def run() -> None:
+        link = ServerLink(config.Link(server=zoo_server), zoo.hash, losses=1)
+        try:
+            with pytest.raises(ServerRefused):
+                await link.call(replace(asked, model="none"), 10.0)
+            assert link.refused.startswith(f"{zoo_server}: ")
+            assert link.breaker == "closed"
+            await link.call(asked, 10.0)
+            assert link.refused == ""
+        finally:
+            link.close()
+
+    asyncio.run(run())
+
+
 class Held:
     """A client whose outcomes come when the test says so."""
 
@@ -197,6 +216,6 @@ def test_without_a_server_every_request_is_lost(asked: Request) -> None:
     with pytest.raises(LinkLost, match="no server is configured"):
         asyncio.run(NoLink().call(asked, 10.0))
     lost: list[object] = []
-    NoLink().client.start(asked, 1.0, lost.append)
+    NoLink().start(asked, 1.0, lost.append)
     assert isinstance(lost[0], LinkLost)
     assert NoLink().breaker == "open"

@@ -79,7 +79,7 @@ def test_the_scheduler_answers_many_frames_at_once_and_ends_its_threads(
     """Each of them has its own answer, made here where no server is."""
 
     async def run() -> list[Outcome]:
-        answering = scheduled(tables, device, NoLink().client)
+        answering = scheduled(tables, device, NoLink())
         try:
             outcomes = await asyncio.gather(*(answering.answer(frame(number, grey)) for number in range(16)))
             assert working() == {"device", "results"}
@@ -118,7 +118,7 @@ def test_a_frame_for_which_the_scheduler_has_no_room_is_unanswered(tables: Table
     """Those that it has taken are not touched by that."""
 
     async def run() -> None:
-        answering = scheduled(tables, Here(compute), NoLink().client, capacity=1)
+        answering = scheduled(tables, Here(compute), NoLink(), capacity=1)
         try:
             computing = asyncio.create_task(answering.answer(frame(1)))
             await asyncio.to_thread(begun.wait)
@@ -148,7 +148,7 @@ def test_a_model_that_raises_fails_all_who_wait(tables: Tables) -> None:
         raise ModelError("lite0: did not run")
 
     async def run() -> None:
-        answering = scheduled(tables, Here(fail), NoLink().client)
+        answering = scheduled(tables, Here(fail), NoLink())
         try:
             waiting = [asyncio.create_task(answering.answer(frame(number))) for number in range(3)]
             await asyncio.sleep(0)
@@ -205,7 +205,7 @@ def test_a_caller_that_has_gone_is_not_missed(tables: Tables) -> None:
     """Its result comes to nobody, and the next frame to its answer."""
 
     async def run() -> Outcome:
-        answering = scheduled(tables, Here(go_on.wait), NoLink().client)
+        answering = scheduled(tables, Here(go_on.wait), NoLink())
         try:
             gone = asyncio.create_task(answering.answer(frame(1)))
             await asyncio.sleep(0)

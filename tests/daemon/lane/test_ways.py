@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from edge_runtime.daemon.answering import OneByOne, Outcome, Unanswered
 from edge_runtime.daemon.frames import Record
 from edge_runtime.daemon.link import NoLink
-from edge_runtime.errors import EdgeRuntimeError, ModelError, SourceError
+from edge_runtime.errors import ModelError, SourceError
 from edge_runtime.messages import Frame
 from edge_runtime.systems.edge import EdgeModel
 from edge_runtime.systems.local import Local
@@ -77,7 +77,7 @@ def test_a_frame_that_nobody_could_answer_has_a_record_too(workplace: Any, photo
 
 @pytest.mark.parametrize("error", [ModelError("net: did not run"), ZeroDivisionError("of ours")])
 def test_a_model_that_raises_fails_its_frame_only(workplace: Any, photos: list[bytes], error: Exception) -> None:
-    """Who waits is told, the log has the reason, and the next frame is fine."""
+    """The record says why, the lane that frames go wrong until one goes well, and the log has the reason."""
 
     def say(frame: Frame) -> Outcome:
         if frame.id == 0:
@@ -87,16 +87,18 @@ def test_a_model_that_raises_fails_its_frame_only(workplace: Any, photos: list[b
     async def test() -> None:
         lane = workplace.lane(workplace.saying(say))
         (failed,) = await workplace.ask(lane, workplace.due(photos[0], "bad.jpg"))
-        assert isinstance(failed, EdgeRuntimeError)
-        assert str(failed) == f"bad.jpg: could not be answered: {error}"
+        assert isinstance(failed, Record)
+        assert (failed.decided_by, failed.label, failed.why) == ("none", None, str(error))
+        assert lane.fault.endswith(f"cannot be answered: {error}")
         (record,) = await workplace.ask(lane, workplace.due(photos[0]))
         assert isinstance(record, Record)
+        assert (record.decided_by, lane.fault) == ("edge", "")
         await workplace.end(lane)
         assert lane.state().in_flight == 0
 
     with capture_logs() as logs:
         asyncio.run(test())
-    assert [one["log_level"] for one in logs] == ["error"]
+    assert [one["log_level"] for one in logs] == ["warning"]
 
 
 def test_no_more_frames_are_under_way_than_suit_the_system(workplace: Any, photos: list[bytes]) -> None:
