@@ -7,6 +7,7 @@ leaves as it was goes on undisturbed: tables are compared by value, bundles by t
 from __future__ import annotations
 
 import asyncio
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -163,6 +164,8 @@ class Assembly:
         async def finish() -> None:
             await asyncio.gather(*(lane.drain() for lane in lanes))
             await asyncio.gather(*(sink.close() for sink in sinks))
+            # Lanes and their buffers refer to each other: left to itself Python would keep a few hundred of them.
+            gc.collect()
 
         task = asyncio.create_task(finish())
         self._retiring.add(task)
