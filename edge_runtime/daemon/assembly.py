@@ -183,15 +183,12 @@ def _bundle_hashes(source: config.Source, new: Config) -> list[str]:
 
 
 async def _change_over(replaced: list[Lane], started: list[Lane]) -> None:
-    """Stop the old lanes' sources and start the new ones.
+    """Stop the old lanes' sources and start the new ones; returns when no frame escapes those.
 
     A desk can be taken over while it is open, so that no request comes to a closed one. Two sources on one folder or
     camera would both capture the same.
     """
     posted = [lane for lane in started if isinstance(lane.settings, Posted)]
-    for lane in posted:
-        lane.start()
+    await asyncio.gather(*(lane.start() for lane in posted))
     await asyncio.gather(*(lane.stop_feeding() for lane in replaced))
-    for lane in started:
-        if lane not in posted:
-            lane.start()
+    await asyncio.gather(*(lane.start() for lane in started if lane not in posted))

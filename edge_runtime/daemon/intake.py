@@ -39,6 +39,8 @@ class Intake:
         self._next_s = 0.0
         self._waiting: deque[Captured] = deque()
         self._changed = asyncio.Condition()
+        # Set by the source when no frame that comes from now on escapes it, and when it has ended.
+        self.begun = asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:

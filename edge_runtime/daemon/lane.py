@@ -88,12 +88,13 @@ class Lane:
         """Why no frames come; empty while all is well."""
         return self._ended or self._source.trouble
 
-    def start(self) -> None:
-        """Begin to take frames."""
+    async def start(self) -> None:
+        """Begin to take frames; returns when those that come from now on are captured, or the source has ended."""
         self._workers = [asyncio.create_task(self._work()) for _ in range(self.system.in_flight)]
         self._feeders = [asyncio.create_task(self._feed())]
         if self._later:
             self._feeders.append(asyncio.create_task(self._later.run()))
+        await self.intake.begun.wait()
 
     async def stop_feeding(self) -> None:
         """Capture no more frames."""
@@ -124,6 +125,8 @@ class Lane:
         except Exception as error:
             self._ended = f"{self.settings.name}: {error!r}"
             log.exception("a source has failed", source=self.settings.name)
+        finally:
+            self.intake.begun.set()
 
     async def _work(self) -> None:
         while (captured := await self.intake.take()) is not None:

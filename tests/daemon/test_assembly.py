@@ -405,3 +405,18 @@ def test_closing_answers_what_was_captured(place: Place, photos: list[bytes]) ->
         assert place.answered() == {str(number): 1 for number in range(12)}
 
     run(test)
+
+
+def test_a_source_is_there_when_a_change_is_over(place: Place, photos: list[bytes]) -> None:
+    """A file that is put into the folder from then on is answered, though those that were there before are not."""
+    place.watched.mkdir()
+    place.put("before.jpg", photos[0])
+
+    async def test() -> None:
+        async with assembled(place.config(place.watching(), gate())) as assembly:
+            place.put("after.jpg", photos[0])
+            assert (await post(assembly, photos[0], name="posted"))[0] == 200
+            await until(lambda: len(place.answered()) >= 2)
+        assert place.answered() == {"after.jpg": 1, "posted": 1}
+
+    run(test)

@@ -16,4 +16,7 @@ class Source(Protocol):
         """Why no frames come at the moment; empty while all is well."""
 
     async def run(self, intake: Intake) -> None:
-        """Offer frames until cancelled, or until there are none left; raises SourceError when it cannot go on."""
+        """Offer frames until cancelled, or until there are none left; raises SourceError when it cannot go on.
+
+        Sets ``intake.begun`` once no frame that comes from then on escapes it.
+        """

@@ -46,6 +46,7 @@ class Camera:
 
     async def run(self, intake: Intake) -> None:
         """Offer frames until cancelled; raises SourceError for a camera that this OpenCV could never open."""
+        intake.begun.set()
         cv2 = await asyncio.to_thread(opencv)
         self._grabber = grabber = _Grabber(cv2, self._settings)
         spacing_s = 1 / self._settings.max_fps if self._settings.max_fps else 0.0

@@ -76,9 +76,11 @@ class Folder:
         goes_on = self._settings.path in self._memory
         self._taken = self._memory.setdefault(self._settings.path, {})
         if goes_on or self._settings.existing:
+            intake.begun.set()
             await self._settle(None, intake)
         else:
             self._taken |= existing
+            intake.begun.set()
         while True:
             await self._watch_on(intake)
 

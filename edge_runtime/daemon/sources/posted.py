@@ -51,6 +51,7 @@ class Posted:
         """Keep a desk open until cancelled."""
         desk = Desk(intake, self._settings.deadline_ms / 1000)
         self._desks.open(self._settings.name, desk)
+        intake.begun.set()
         try:
             await asyncio.Event().wait()
         finally:

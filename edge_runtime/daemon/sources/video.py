@@ -39,6 +39,7 @@ class Video:
 
     async def run(self, intake: Intake) -> None:
         """Offer frames until the file ends; raises SourceError for one that is no video."""
+        intake.begun.set()
         cv2 = await asyncio.to_thread(opencv)
         while True:
             offered = self._offered

@@ -45,10 +45,11 @@ class Idle:
     def __init__(self, ends: Exception | None = None) -> None:
         self.ends = ends
 
-    async def run(self, intake: Intake) -> None:  # noqa: ARG002 - of `Source`
+    async def run(self, intake: Intake) -> None:
         """Wait, or end."""
         if self.ends:
             raise self.ends
+        intake.begun.set()
         await asyncio.Event().wait()
 
 
@@ -114,14 +115,14 @@ class Workplace:
         self.link: Link = NoLink()
         self.source = Idle()
 
-    def lane(self, answering: Answering, *sinks: Kept, in_flight: int = 4, **settings: Any) -> Lane:
+    async def lane(self, answering: Answering, *sinks: Kept, in_flight: int = 4, **settings: Any) -> Lane:
         """A lane that has begun."""
         table = config.Posted(name="gate", system=config.Local(), **settings)
         opened = Opened(
             self.bundle, self.link, answering, in_flight, True, lambda answer: answer.note or "so", Remote()
         )
         lane = Lane(table, "wait", self.source, opened, sinks, self.tally, self.recent, self.spool, self.eyes)
-        lane.start()
+        await lane.start()
         return lane
 
     def state(self) -> SourceState:

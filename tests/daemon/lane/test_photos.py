@@ -44,7 +44,7 @@ def test_a_record_says_all_there_is_to_say_of_a_photo(workplace: Any, photos: li
     async def test() -> None:
         nonlocal captured
         captured = workplace.due(photos[0])
-        lane = workplace.lane(workplace.saying(say))
+        lane = await workplace.lane(workplace.saying(say))
         (record,) = await workplace.ask(lane, captured)
         await workplace.end(lane)
         assert isinstance(record, Record)
@@ -73,7 +73,7 @@ def test_a_cameras_pixels_are_fitted_and_their_whole_bytes_measured_now_and_then
     async def test() -> None:
         noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
         flat = np.zeros_like(noise)
-        lane = workplace.lane(workplace.saying(shape), in_flight=1)
+        lane = await workplace.lane(workplace.saying(shape), in_flight=1)
         records = await workplace.ask(lane, *(workplace.due(pixels) for pixels in (noise, *[flat] * WHOLE_EVERY)))
         await workplace.end(lane)
         whole = [record.whole_bytes for record in records if isinstance(record, Record)]
@@ -112,7 +112,7 @@ def test_photos_of_every_sort_are_answered(workplace: Any, photo: bytes) -> None
     """Whatever they are, they become frames."""
 
     async def test() -> None:
-        lane = workplace.lane(workplace.saying(workplace.sure))
+        lane = await workplace.lane(workplace.saying(workplace.sure))
         (record,) = await workplace.ask(lane, workplace.due(photo))
         await workplace.end(lane)
         assert isinstance(record, Record)
@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_refused_and_the_next_one_answered(workplace: Any
 
     async def test() -> None:
         sink = workplace.sink()
-        lane = workplace.lane(workplace.saying(workplace.sure), sink)
+        lane = await workplace.lane(workplace.saying(workplace.sure), sink)
         bad = [photos[0][: len(photos[0]) // 2], b"To whom it may concern", b"", photos[0][:20], b"\x89PNG\r\n\x1a\n"]
         for number, photo in enumerate(bad):
             captured = workplace.due(photo, f"{number}.jpg")

@@ -46,7 +46,7 @@ def test_audits_are_offered_what_was_answered(workplace: Any, photos: list[bytes
     async def test() -> None:
         workplace.link = link = There()
         link.breaker = "closed"
-        lane = workplace.lane(workplace.saying(workplace.sure), audit=1.0)
+        lane = await workplace.lane(workplace.saying(workplace.sure), audit=1.0)
         await workplace.ask(lane, workplace.due(photos[0]))
         while not workplace.state().audits:
             await asyncio.sleep(0)
@@ -77,7 +77,7 @@ def test_what_the_server_should_have_been_asked_is_kept(
         with Spool(tmp_path / "spool.db", 1 << 20, 60.0, "oldest") as spool:
             workplace.link, workplace.spool = There(), spool
             sink = workplace.sink()
-            lane = workplace.lane(workplace.saying(say), sink, ask_later=True)
+            lane = await workplace.lane(workplace.saying(say), sink, ask_later=True)
             (first,) = await workplace.ask(lane, workplace.due(photos[0]))
             assert spool.items == kept
             workplace.link.breaker = "closed"

@@ -27,7 +27,7 @@ def test_every_frame_has_one_record_at_every_sink(workplace: Any, zoo: Bundle, p
     async def test() -> None:
         sinks = workplace.sink(), workplace.sink()
         with ThreadPoolExecutor(1) as models:
-            lane = workplace.lane(OneByOne(Local(EdgeModel(zoo)), NoLink(), models), *sinks, queue=2)
+            lane = await workplace.lane(OneByOne(Local(EdgeModel(zoo)), NoLink(), models), *sinks, queue=2)
             frames = [workplace.due(photos[number % 4], f"{number}.jpg") for number in range(16)]
             records = await workplace.ask(lane, *frames)
             await workplace.end(lane)
@@ -45,7 +45,7 @@ def test_an_answer_after_the_deadline_is_late(workplace: Any, photos: list[bytes
     """It is given all the same, and counted."""
 
     async def test() -> None:
-        lane = workplace.lane(workplace.saying(workplace.sure))
+        lane = await workplace.lane(workplace.saying(workplace.sure))
         (record,) = await workplace.ask(lane, workplace.due(photos[0], due_s=-1.0))
         await workplace.end(lane)
         assert isinstance(record, Record)
@@ -63,7 +63,7 @@ def test_a_frame_that_nobody_could_answer_has_a_record_too(workplace: Any, photo
 
     async def test() -> None:
         sink = workplace.sink()
-        lane = workplace.lane(workplace.saying(lose), sink)
+        lane = await workplace.lane(workplace.saying(lose), sink)
         (record,) = await workplace.ask(lane, workplace.due(photos[0]))
         await workplace.end(lane)
         assert [record] == sink.records
@@ -85,7 +85,7 @@ def test_a_model_that_raises_fails_its_frame_only(workplace: Any, photos: list[b
         return workplace.sure(frame)
 
     async def test() -> None:
-        lane = workplace.lane(workplace.saying(say))
+        lane = await workplace.lane(workplace.saying(say))
         (failed,) = await workplace.ask(lane, workplace.due(photos[0], "bad.jpg"))
         assert isinstance(failed, Record)
         assert (failed.decided_by, failed.label, failed.why) == ("none", None, str(error))
@@ -107,7 +107,7 @@ def test_no_more_frames_are_under_way_than_suit_the_system(workplace: Any, photo
     async def test() -> None:
         answering = workplace.saying(workplace.sure)
         answering.open.clear()
-        lane = workplace.lane(answering, in_flight=3)
+        lane = await workplace.lane(answering, in_flight=3)
         frames = [workplace.due(photos[0]) for _ in range(8)]
         for captured in frames:
             await lane.intake.offer(captured)
@@ -128,7 +128,7 @@ def test_what_was_captured_is_answered_before_the_lane_ends(workplace: Any, phot
     async def test() -> None:
         answering, sink = workplace.saying(workplace.sure), workplace.sink()
         answering.open.clear()
-        lane = workplace.lane(answering, sink, in_flight=1)
+        lane = await workplace.lane(answering, sink, in_flight=1)
         frames = [workplace.due(photos[0]) for _ in range(5)]
         for captured in frames:
             await lane.intake.offer(captured)
@@ -152,7 +152,7 @@ def test_who_waits_for_the_answer_does_not_wait_for_the_sinks(workplace: Any, ph
     async def test() -> None:
         sink = workplace.sink()
         sink.open.clear()
-        lane = workplace.lane(workplace.saying(workplace.sure), sink)
+        lane = await workplace.lane(workplace.saying(workplace.sure), sink)
         captured = workplace.due(photos[0])
         await lane.intake.offer(captured)
         await captured.answered
@@ -169,7 +169,7 @@ def test_a_sink_that_loses_a_record_costs_neither_frame_nor_other_sinks(workplac
 
     async def test() -> None:
         bad, good = workplace.sink("disk full"), workplace.sink()
-        lane = workplace.lane(workplace.saying(workplace.sure), bad, good)
+        lane = await workplace.lane(workplace.saying(workplace.sure), bad, good)
         (record,) = await workplace.ask(lane, workplace.due(photos[0]))
         await workplace.end(lane)
         assert good.records == [record]
@@ -182,7 +182,7 @@ def test_a_caller_that_has_gone_leaves_its_photo_to_be_recorded(workplace: Any, 
 
     async def test() -> None:
         sink = workplace.sink()
-        lane = workplace.lane(workplace.saying(workplace.sure), sink)
+        lane = await workplace.lane(workplace.saying(workplace.sure), sink)
         captured = workplace.due(photos[0])
         captured.answered.cancel()
         assert await workplace.ask(lane, captured) == sink.records
@@ -203,7 +203,7 @@ def test_a_source_that_ends_is_a_trouble_of_the_lane(
 
     async def test() -> None:
         workplace.source = workplace.idle(ends)
-        lane = workplace.lane(workplace.saying(workplace.sure))
+        lane = await workplace.lane(workplace.saying(workplace.sure))
         while not lane.trouble:
             await asyncio.sleep(0)
         assert lane.trouble == trouble
@@ -219,7 +219,7 @@ def test_a_sources_own_trouble_shows_while_it_lasts(workplace: Any) -> None:
     """A folder may come back."""
 
     async def test() -> None:
-        lane = workplace.lane(workplace.saying(workplace.sure))
+        lane = await workplace.lane(workplace.saying(workplace.sure))
         workplace.source.trouble = "in: is gone"
         assert lane.trouble == "in: is gone"
         workplace.source.trouble = ""
