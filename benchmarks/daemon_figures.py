@@ -18,7 +18,6 @@ def daemon_rows() -> Iterable[tuple[str, str, str]]:
     """What is measured, its figures, and the command that makes them."""
     yield from _start_rows(read("daemon_start.json"))
     yield from _link_rows(read("daemon_link.json"))
-    yield from _soak_rows(read("daemon_soak.json"))
 
 
 def _start_rows(found: dict[str, Any]) -> Iterable[tuple[str, str, str]]:

@@ -45,6 +45,7 @@ from bps_figures import (
     validation_rows,
     wrong_rows,
 )
+from daemon_figures import daemon_rows
 from kernel_figures import board_rows, performance_tables, sampling_table
 from result_files import RESULTS, read
 from slimmable_figures import slimmable_rows, slimmable_tables
@@ -91,6 +92,7 @@ def documents() -> dict[Path, list[str]]:
                     *amot_rows(),
                     *slimmable_rows(),
                     *board_rows(),
+                    *daemon_rows(),
                 ],
             ),
             table(PAY_HEAD, pay_rows()),
