@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +35,28 @@ from edge_runtime.models.bundle import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 # The tiny network means over blocks of so many pixels first, then over all: each cut's name and block.
 CUTS = {"early": 4, "late": 8}
 FRAME = 64
+
+
+@pytest.fixture
+def restored_logs() -> Iterator[None]:
+    """What the daemon's logs configure for the whole process is taken back."""
+    import structlog
+
+    from edge_runtime.daemon.logs import Handler
+
+    root = logging.getLogger()
+    level = root.level
+    yield
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    root.setLevel(level)
+    root.handlers = [one for one in root.handlers if not isinstance(one, Handler)]
 
 
 @pytest.fixture(scope="session")

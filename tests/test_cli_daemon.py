@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import subprocess
 import sys
@@ -11,29 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 from edge_runtime.cli import main
-from edge_runtime.daemon.logs import Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
+pytestmark = pytest.mark.usefixtures("restored_logs")
 ZOO = Path(__file__).parents[1] / "zoo"
 SOURCE = '[[source]]\nname = "gate"\nkind = "http"\nsystem = { kind = "local" }\n'
 PORT = '[http]\nlisten = "127.0.0.1:0"\n'
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """What the daemon's logs configured for the process is taken back."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-    root.setLevel(level)
-    root.handlers = [one for one in root.handlers if not isinstance(one, Handler)]
 
 
 @pytest.mark.parametrize(

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 
 from edge_runtime.daemon import config_file, daemon
 from edge_runtime.daemon.daemon import Daemon
-from edge_runtime.daemon.logs import Handler
 from edge_runtime.daemon.service_manager import ServiceManager
 from edge_runtime.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
+pytestmark = pytest.mark.usefixtures("restored_logs")
 ZOO = Path(__file__).parents[2] / "zoo"
 
 
@@ -56,17 +54,6 @@ class Told(ServiceManager):
         """How often it heard that from then on."""
         return self.heard[start:].count(what)
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """What is configured for the process is taken back."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-    root.setLevel(level)
-    root.handlers = [one for one in root.handlers if not isinstance(one, Handler)]
 
 
 @pytest.fixture

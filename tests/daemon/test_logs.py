@@ -15,25 +15,14 @@ import pytest
 import structlog
 
 from edge_runtime.daemon.config import Log
-from edge_runtime.daemon.logs import Handler, Seldom, configure, printable
+from edge_runtime.daemon.logs import Seldom, configure, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("restored_logs")
 HOSTILE = 'a.jpg\n<3>all is lost \x1b[2J\x9b2J \u202eevil "quoted"\udce9'
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """What is configured for the process is taken back."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-    root.setLevel(level)
-    root.handlers = [one for one in root.handlers if not isinstance(one, Handler)]
 
 
 def logged(form: str, level: str = "info") -> io.StringIO:

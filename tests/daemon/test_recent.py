@@ -15,41 +15,20 @@ from PIL import Image
 from edge_runtime.daemon.frames import Record
 from edge_runtime.daemon.recent import Recent
 
-RECORD = Record(
-    key="1f",
-    source="gate",
-    name="one.jpg",
-    captured="2026-01-02T03:04:05.678+00:00",
-    system="attention",
-    label="church",
-    probability=0.93,
-    decided_by="server",
-    why="asked",
-    min_entropy=1.31,
-    patches_sent=3,
-    payload_bytes=1234,
-    whole_bytes=9876,
-    rounds=1,
-    latency_ms=41.5,
-    deadline_ms=1000.0,
-    in_time=True,
-    timings_ms={},
-    bundle_hash="ab",
-)
 PIXELS = np.full((32, 32, 3), (200, 40, 40), np.uint8)
 SENT = np.array([1, 2, 15], np.uint16)
 ATTENTION = np.linspace(-1, 3, 16, dtype=np.float32)
 
 
-def add(recent: Recent, name: str = "one.jpg") -> None:
+def add(recent: Recent, record: Record, name: str = "one.jpg") -> None:
     """One more frame."""
-    recent.add(msgspec.structs.replace(RECORD, name=name), PIXELS, 4, SENT, ATTENTION)
+    recent.add(msgspec.structs.replace(record, name=name), PIXELS, 4, SENT, ATTENTION)
 
 
-def test_a_picture_has_photo_patches_and_scaled_attention() -> None:
+def test_a_picture_has_photo_patches_and_scaled_attention(one_record: Record) -> None:
     """The JSON that a page gets holds a JPEG at the frame's size, the places sent, and attention from 0 to 255."""
     recent = Recent(3)
-    add(recent)
+    add(recent, one_record)
     (shown,) = recent.since(0)
     told = msgspec.json.decode(shown.to_json())
     with Image.open(io.BytesIO(base64.b64decode(told["photo"]))) as photo:
@@ -62,43 +41,43 @@ def test_a_picture_has_photo_patches_and_scaled_attention() -> None:
 
 
 @pytest.mark.parametrize("attention", [None, np.full(16, 0.5, np.float32)], ids=["none", "even"])
-def test_attention_may_be_missing_or_say_nothing(attention: np.ndarray | None) -> None:
+def test_attention_may_be_missing_or_say_nothing(one_record: Record, attention: np.ndarray | None) -> None:
     """Without attention there is none; where it is the same everywhere it is 0."""
     recent = Recent(3)
-    recent.add(RECORD, PIXELS, 4, SENT, attention)
+    recent.add(one_record, PIXELS, 4, SENT, attention)
     assert recent.since(0)[0].attention == (None if attention is None else bytes(16))
 
 
-def test_only_the_last_are_kept_and_given_once() -> None:
+def test_only_the_last_are_kept_and_given_once(one_record: Record) -> None:
     """Of five frames a second apart three remain; whoever has seen one gets those after it."""
     recent = Recent(3, clock=map(float, count()).__next__)
     for name in "abcde":
-        add(recent, name)
+        add(recent, one_record, name)
     assert [shown.record.name for shown in recent.since(0)] == ["c", "d", "e"]
     assert [shown.record.name for shown in recent.since(4)] == ["e"]
     assert recent.since(5) == []
 
 
-def test_frames_that_follow_too_closely_are_left_out() -> None:
+def test_frames_that_follow_too_closely_are_left_out(one_record: Record) -> None:
     """A picture is made of a frame at most every 200 ms."""
     times = iter([0.0, 0.1, 0.19, 0.2, 0.3, 0.41])
     recent = Recent(10, clock=lambda: next(times))
     for name in "abcdef":
-        add(recent, name)
+        add(recent, one_record, name)
     assert [shown.record.name for shown in recent.since(0)] == ["a", "d", "f"]
 
 
-def test_nothing_is_made_for_no_room() -> None:
+def test_nothing_is_made_for_no_room(one_record: Record) -> None:
     """With no frames to keep for the page, none is made into a picture."""
     recent = Recent(0)
-    add(recent)
+    add(recent, one_record)
     assert recent.since(0) == []
 
 
-def test_several_threads_may_add() -> None:
+def test_several_threads_may_add(one_record: Record) -> None:
     """Each picture has a serial of its own whatever thread made it."""
     recent = Recent(100, clock=map(float, count()).__next__)
-    threads = [Thread(target=lambda: [add(recent) for _ in range(20)]) for _ in range(4)]
+    threads = [Thread(target=lambda: [add(recent, one_record) for _ in range(20)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
