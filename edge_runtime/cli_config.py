@@ -35,10 +35,13 @@ def _add(actions: Any, name: str, function: Any, text: str) -> Any:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from edge_runtime.daemon.config_trial import failing
+
     warnings: list[str] = []
     try:
         config, _, warnings = load(options.config, os.environ)
-        problems = [f"{options.config}: {problem}" for problem in lacking(config)]
+        # Models take a moment to load, and cannot from a path that leads nowhere.
+        problems = [f"{options.config}: {problem}" for problem in [*lacking(config)] or failing(config)]
     except ConfigError as error:
         problems = [str(error)]
     if options.json:

@@ -12,10 +12,11 @@ import pytest
 from edge_runtime.cli import main
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
+
+    Ran = Callable[..., tuple[int, str, str]]
 
 ZOO = Path(__file__).parents[1] / "zoo"
-Ran = "Callable[..., tuple[int, str, str]]"
 
 
 @pytest.fixture
@@ -79,6 +80,14 @@ def test_a_configuration_that_could_not_is_not(ran: Ran, path: Path, monkeypatch
     code, out, _ = ran("check", "--json")
     assert code == 2
     assert json.loads(out)["problems"] == ["EDGE_RUNTIME__LINK__SRVER: link.srver: no such key; did you mean server?"]
+
+
+def test_a_bundle_that_does_not_suit_its_system_is_told(ran: Ran, path: Path) -> None:
+    """What only opening the models shows is found too, before a daemon is stopped for it."""
+    path.write_text(path.read_text().replace('"local"', '"amot"\n[link]\nserver = "127.0.0.1:1"'))
+    code, out, _ = ran("check")
+    assert code == 2
+    assert f"{path}: source[0].system: {ZOO}: has no models for two rounds" in out
 
 
 def test_what_holds_is_shown(ran: Ran, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
