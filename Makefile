@@ -13,7 +13,7 @@ ARCH ?= $(shell dpkg --print-architecture)
 
 .PHONY: demo test test-long check fuzz fuzz-features benchmark bench-features bench-stages bench-arm bench-bps \
 	bench-kernels-c bench-ceilings count-aarch64 bench-amot bench-slimmable bench-profile bench-daemon clean \
-	test-aarch64 test-aarch64-3.13 test-armv7l wheel-aarch64 wheel-armv7l wheel-x86_64 deb
+	test-aarch64 test-aarch64-3.13 test-armv7l test-sandboxed wheel-aarch64 wheel-armv7l wheel-x86_64 deb
 
 demo: $(DEMO)/installed
 	$(DEMO)/bin/edge-runtime demo $(if $(PHOTOS),--images $(PHOTOS))
@@ -41,6 +41,10 @@ deb: $(DEV)/installed
 build/arm/%/userland:
 	deploy/packages.sh $*
 	deploy/userland.sh $* $@
+
+# What the daemon runs, without Numba and with no memory that can be written and executed, as its unit has it.
+test-sandboxed: $(DEV)/installed
+	$(DEV)/bin/python deploy/sandboxed.py tests/daemon tests/systems tests/transport tests/control tests/test_cli_daemon.py
 
 check: $(DEV)/installed
 	$(DEV)/bin/ruff check .
