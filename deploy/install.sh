@@ -29,7 +29,7 @@ done
 
 architecture=$(ssh "$host" dpkg --print-architecture) || { say "$host: cannot be reached, or is no Debian; nothing was changed"; exit 1; }
 if [ -z "$deb" ]; then
-    deb=$(find "$here/../dist" -name "edge-runtime_*_$architecture.deb" -printf '%f\n' 2>/dev/null | sort --version-sort | tail -1)
+    deb=$(find "$here/../dist" -name "edge-runtime_*_$architecture.deb" -printf '%f\n' 2>/dev/null | sort --version-sort | tail -1) || true
     [ -n "$deb" ] || { say "dist/ has no package for $architecture, run: make deb ARCH=$architecture"; exit 2; }
     deb=$here/../dist/$deb
 fi
