@@ -18,6 +18,7 @@ def daemon_rows() -> Iterable[tuple[str, str, str]]:
     """What is measured, its figures, and the command that makes them."""
     yield from _start_rows(read("daemon_start.json"))
     yield from _link_rows(read("daemon_link.json"))
+    yield from _soak_rows(read("daemon_soak.json"))
 
 
 def _start_rows(found: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
@@ -59,5 +60,7 @@ def _soak_rows(found: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
         "memory, descriptors, threads, tasks an hour"
     )
     growth = (found[f"{key}_an_hour"] for key in ("descriptors", "threads", "tasks"))
-    figures = ", ".join([f"{found['resident_mib_an_hour']:+.2f} MiB", *(f"{value:+.1f}" for value in growth)])
+    half = found["resident_mib_an_hour_second_half"]
+    memory = f"{found['resident_mib_an_hour']:+.2f} MiB ({half:+.2f} in the second half)"
+    figures = ", ".join([memory, *(f"{value:+.1f}" for value in growth)])
     yield what, f"{found['not_answered']} of {found['frames']:,}; {found['answered_twice']}; {figures}", SOAK

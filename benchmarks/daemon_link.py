@@ -86,8 +86,9 @@ path = "{self.sink}"
         return self.folder / "answers.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        """All that the sink holds."""
-        return [json.loads(line) for line in self.sink.read_text().splitlines()]
+        """All that the sink holds, in files that were renamed meanwhile too, the oldest first."""
+        files = sorted(self.folder.glob(f"{self.sink.name}*"), reverse=True)
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 def source(name: str, bundle: Path, system: str, kind: str = "http", more: str = "") -> str:

@@ -207,10 +207,10 @@ def _report(
 ) -> dict[str, Any]:
     records = [record for record in setting.records() if not record["revises"]]
     times = Counter(record["name"] for record in records)
-    settled = samples[len(samples) // 4 :]
-    at_h = np.array([one["at_s"] for one in settled]) / 3600
 
-    def slope(key: str, unit: float = 1.0) -> float:
+    def slope(key: str, unit: float = 1.0, after: float = 0.25) -> float:
+        settled = samples[int(len(samples) * after) :]
+        at_h = np.array([one["at_s"] for one in settled]) / 3600
         values = np.array([one[key] for one in settled]) / unit
         return float(np.polyfit(at_h, values, 1)[0]) if len(settled) > 1 else 0.0
 
@@ -225,6 +225,7 @@ def _report(
         "troubles": dict(told),
         "errors": errors[:20],
         "resident_mib_an_hour": slope("resident", MIB),
+        "resident_mib_an_hour_second_half": slope("resident", MIB, after=0.5),
         "descriptors_an_hour": slope("descriptors"),
         "threads_an_hour": slope("threads"),
         "tasks_an_hour": slope("tasks"),
