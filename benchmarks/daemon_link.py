@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from daemon_process import DaemonProcess
+from daemon_process import DaemonProcess, put
 
 from edge_runtime.models import Bundle
 from edge_runtime.photos import photo_files
@@ -151,8 +151,7 @@ def _feed(
             if number % 2:
                 posts.append(posting.submit(daemon.post, "posted", photo, name))
             else:
-                (watched / f".{name}").write_bytes(photo)
-                (watched / f".{name}").rename(watched / name)
+                put(watched, name, photo)
             names.append(name)
         cutter.join()
         for post in posts:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon_link import ZOO, Setting, source
-from daemon_process import DaemonProcess
+from daemon_process import DaemonProcess, put
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -55,8 +55,7 @@ def look(out: Path, width: int = 1280) -> dict[str, Any]:
         with DaemonProcess(setting.config(tables)) as daemon:
             for number, (name, photo) in enumerate(photographs()):
                 if number % 2:
-                    (watched / f".{name}").write_bytes(photo)
-                    (watched / f".{name}").rename(watched / name)
+                    put(watched, name, photo)
                 else:
                     daemon.post("door", photo, name)
                 time.sleep(SPACING_S)

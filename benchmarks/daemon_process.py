@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 START_S, STOP_S = 30.0, 30.0
 
 
+def put(folder: Path, name: str, photo: bytes) -> None:
+    """Put a photo into a watched folder, at once as a whole."""
+    (folder / f".{name}").write_bytes(photo)
+    (folder / f".{name}").rename(folder / name)
+
+
 class Figures(NamedTuple):
     """What the kernel says of a process: resident bytes, open descriptors, threads."""
 

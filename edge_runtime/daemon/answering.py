@@ -154,14 +154,14 @@ class Scheduled:
 
     def __init__(self, executor: Executor, loop: asyncio.AbstractEventLoop) -> None:
         self._executor, self._loop = executor, loop
-        self._waiting: dict[int, tuple[Frame, asyncio.Future[Outcome]]] = {}
+        self._waiting: dict[int, asyncio.Future[Outcome]] = {}
         self._reader = threading.Thread(target=self._read, name="results", daemon=True)
         self._reader.start()
 
     async def answer(self, frame: Frame) -> Outcome:
         """The answer that the executor comes to."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiting[frame.id] = frame, future
+        self._waiting[frame.id] = future
         try:
             if not self._executor.submit(frame, 0.0):
                 raise Unanswered("the scheduler's queue is full", None)
@@ -183,7 +183,7 @@ class Scheduled:
             self._loop.call_soon_threadsafe(self._failed, error)
 
     def _answered(self, result: Result) -> None:
-        _, future = self._waiting.get(result.frame.id, (None, None))
+        future = self._waiting.get(result.frame.id)
         if future is None or future.done():
             return
         assert result.answer is not None  # noqa: S101 - late frames are computed here, none is dropped
@@ -195,6 +195,6 @@ class Scheduled:
         future.set_result(Outcome(answer))
 
     def _failed(self, error: BaseException) -> None:
-        for _, future in self._waiting.values():
+        for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)

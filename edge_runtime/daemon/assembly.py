@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edge_runtime.daemon.config import Config, Posted
 from edge_runtime.daemon.lane import Lane
 from edge_runtime.daemon.recent import Recent
+from edge_runtime.daemon.shelf import Shelf
 from edge_runtime.daemon.sinks.opening import open_sink
 from edge_runtime.daemon.sources.folder import Taken
 from edge_runtime.daemon.sources.opening import open_source, when_full
 from edge_runtime.daemon.sources.posted import Desks
-from edge_runtime.daemon.systems import Shelf, open_system
+from edge_runtime.daemon.systems import open_system
 from edge_runtime.daemon.tally import Tally
 from edge_runtime.daemon.web import Web
 from edge_runtime.errors import ConfigError, SpoolError

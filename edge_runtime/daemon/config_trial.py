@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from edge_runtime.daemon.config import Link
-from edge_runtime.daemon.systems import Shelf, open_system
+from edge_runtime.daemon.shelf import Shelf
+from edge_runtime.daemon.systems import open_system
 from edge_runtime.errors import EdgeRuntimeError
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from edge_runtime.daemon.logs import Seldom
 from edge_runtime.errors import EdgeRuntimeError, PhotoError, SinkError, SourceError
 from edge_runtime.messages import Frame
 from edge_runtime.photos import fit, open_frame
+from edge_runtime.systems.remote import Remote
 from edge_runtime.systems.selection import patch_scores
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Lane:
         self.settings, self.system, self._source, self._sinks = settings, system, source, sinks
         self._tally, self._recent, self._eyes = tally, recent, eyes
         self.intake = Intake(settings.queue, settings.order, when_full, settings.max_fps, tally.dropped)
-        self._audit = Audit(settings.audit, system.audit, system.link, eyes, tally) if settings.audit else None
+        self._audit = Audit(settings.audit, Remote(), system.link, eyes, tally) if settings.audit else None
         self._later = (
             Later(spool, system.link, system.bundle.classes, settings.name, self._deliver)
             if settings.ask_later and spool is not None

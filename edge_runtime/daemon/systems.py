@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from edge_runtime.daemon import config
 from edge_runtime.daemon.answering import Fallback, OneByOne, Scheduled
 from edge_runtime.daemon.link import LOSSES_WITHOUT_ANSWER, NoLink, ServerLink
+from edge_runtime.daemon.reasons import REASONS
 from edge_runtime.errors import BundleError, ConfigError, LinkError
 from edge_runtime.messages import Frame, Mode
 from edge_runtime.models import Bundle
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from edge_runtime.control.link_estimate import LinkEstimate
     from edge_runtime.daemon.answering import Answering
     from edge_runtime.daemon.link import Link
+    from edge_runtime.daemon.shelf import Shelf
     from edge_runtime.messages import Answer
-    from edge_runtime.models import Execution
     from edge_runtime.systems import System
-    from edge_runtime.systems.remote import Remote
 
 # Believed of a link that cannot be asked yet; replies correct both. Bytes a second, and seconds.
 FIRST_BANDWIDTH, FIRST_ROUND_TRIP_S = 1e6 / 8, 0.05
@@ -40,35 +39,11 @@ SCHEDULED_FRAMES = 32
 PIPELINED_FRAMES = 4
 
 
-class Shelf:
-    """Whole models that are loaded, shared by the sources that use them: one thread runs them all."""
-
-    def __init__(self) -> None:
-        self._models: WeakValueDictionary[tuple[Any, ...], WholeModel] = WeakValueDictionary()
-
-    def whole(self, bundle: Bundle, name: str, execution: Execution) -> WholeModel:
-        """The edge model of that name (empty: the bundle's), which answers alone; raises BundleError, ModelError."""
-        spec = bundle.model("edge", name)
-        key = bundle.folder, bundle.hash, spec.name, execution
-        found = self._models.get(key)
-        if found is None:
-            found = (EdgeModel if spec.kind == EdgeModel.kind else WholeModel)(bundle, spec.name, execution)
-            self._models[key] = found
-        return found
-
-    def edge(self, bundle: Bundle, name: str, execution: Execution) -> EdgeModel:
-        """The same, of one that says what it attended to."""
-        found = self.whole(bundle, name, execution)
-        if not isinstance(found, EdgeModel):
-            raise BundleError(f"{bundle.folder}: {found.spec.name} has no attention; attention needs a vit-attention")
-        return found
-
-
 @dataclass(frozen=True)
 class Opened:
     """A source's system, ready to answer. ``explain`` says in words why an answer is what it is.
 
-    ``own_answer`` says whether there is one without the server, ``audit`` asks the server about a whole frame.
+    ``own_answer`` says whether there is one without the server.
     """
 
     bundle: Bundle
@@ -77,7 +52,6 @@ class Opened:
     in_flight: int
     own_answer: bool
     explain: Callable[[Answer], str]
-    audit: Remote
 
     def close(self) -> None:
         """Let go of models and connection."""
@@ -119,8 +93,6 @@ class _Opening:
         self.link: Link = ServerLink(whole.link, bundle.hash, losses=losses) if whole.link.server else NoLink()
 
     def open(self) -> Opened:
-        from edge_runtime.systems.remote import Remote
-
         table = self.source.system
         try:
             if isinstance(table, config.Bps):
@@ -140,8 +112,7 @@ class _Opening:
             answering,
             min(self.source.in_flight or in_flight, SCHEDULED_FRAMES),
             self.own_answer,
-            EXPLAIN[type(table)],
-            Remote("jpeg", 75),
+            REASONS[type(table)],
         )
 
     def _system(self, table: config.System) -> System:
@@ -307,27 +278,3 @@ def _answers_alone(bundle: Bundle) -> str | None:
     names = [model.name for model in bundle.models("edge") if model.kind in (EdgeModel.kind, WholeModel.kind)]
     default = bundle.manifest.default_edge_model
     return default if default in names else next(iter(names), None)
-
-
-def _by_gate(answer: Answer) -> str:
-    sure = "sure" if answer.decided_by == "edge" else "not sure"
-    return answer.note or f"the device was {sure}: min-entropy {answer.min_entropy:.2f} bits"
-
-
-def _by_rounds(answer: Answer) -> str:
-    return answer.note or ("the server asked for more" if answer.rounds > 1 else "the server was sure at once")
-
-
-def _by_mode(answer: Answer) -> str:
-    mode = answer.mode
-    return answer.note or (f"{mode.encoders} encoders, {mode.levels} levels" if mode else "")
-
-
-EXPLAIN: dict[type[config.System], Callable[[Answer], str]] = {
-    config.Attention: _by_gate,
-    config.Amot: _by_rounds,
-    config.Slimmable: _by_mode,
-    config.Bps: lambda answer: answer.note,
-    config.Local: lambda answer: answer.note or "the device answers every frame",
-    config.Remote: lambda answer: answer.note or "the server answers every frame",
-}

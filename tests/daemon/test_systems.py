@@ -15,11 +15,11 @@ import pytest
 
 from edge_runtime.daemon import config
 from edge_runtime.daemon.answering import OneByOne, Unanswered
-from edge_runtime.daemon.systems import EXPLAIN, Opened, Shelf, open_system
-from edge_runtime.errors import BundleError, ConfigError, EdgeRuntimeError
-from edge_runtime.messages import Answer, Frame, Mode
+from edge_runtime.daemon.shelf import Shelf
+from edge_runtime.daemon.systems import Opened, open_system
+from edge_runtime.errors import ConfigError, EdgeRuntimeError
+from edge_runtime.messages import Frame
 from edge_runtime.models import Bundle
-from edge_runtime.models.execution import DEFAULT_EXECUTION
 from edge_runtime.systems.edge import EdgeModel
 
 if TYPE_CHECKING:
@@ -222,34 +222,3 @@ def test_a_source_without_a_bundle_has_the_common_one(models: Threads) -> None:
         return opened.bundle.folder
 
     assert asyncio.run(run()) == ZOO
-
-
-def test_the_shelf_says_what_has_no_attention(zoo: Bundle) -> None:
-    """A convolutional network answers alone, and attends to nothing."""
-    shelf = Shelf()
-    assert isinstance(shelf.edge(zoo, "", DEFAULT_EXECUTION), EdgeModel)
-    with pytest.raises(BundleError, match="lite0 has no attention"):
-        shelf.edge(Bundle.load(ZOO / "lite0"), "lite0", DEFAULT_EXECUTION)
-
-
-@pytest.mark.parametrize(
-    ("system", "answer", "why"),
-    [
-        (config.Attention, {"min_entropy": 0.125}, "the device was sure: min-entropy 0.12 bits"),
-        (config.Attention, {"decided_by": "server", "min_entropy": 1.5}, "the device was not sure: min-entropy 1.50"),
-        (config.Attention, {"decided_by": "edge-fallback", "note": "s: cut"}, "s: cut"),
-        (config.Amot, {"rounds": 2}, "the server asked for more"),
-        (config.Amot, {"rounds": 1}, "the server was sure at once"),
-        (config.Amot, {"note": "s: cut"}, "s: cut"),
-        (config.Slimmable, {"mode": Mode(3, 4)}, "3 encoders, 4 levels"),
-        (config.Slimmable, {"note": "s: cut"}, "s: cut"),
-        (config.Bps, {"note": "plan remote(4)"}, "plan remote(4)"),
-        (config.Local, {}, "the device answers every frame"),
-        (config.Remote, {}, "the server answers every frame"),
-        (config.Remote, {"note": "s: cut"}, "s: cut"),
-    ],
-)
-def test_an_answer_is_explained(system: type[config.System], answer: dict[str, Any], why: str) -> None:
-    """In words, by what each system decides by."""
-    given = {"probabilities": np.ones(1, np.float32), "label": 0, "decided_by": "edge", "min_entropy": 0.0} | answer
-    assert EXPLAIN[system](Answer(**given)).startswith(why)

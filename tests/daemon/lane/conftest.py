@@ -21,7 +21,6 @@ from edge_runtime.daemon.systems import Opened
 from edge_runtime.daemon.tally import Tally
 from edge_runtime.errors import SinkError
 from edge_runtime.messages import Answer, Frame
-from edge_runtime.systems.remote import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,9 +117,7 @@ class Workplace:
     async def lane(self, answering: Answering, *sinks: Kept, in_flight: int = 4, **settings: Any) -> Lane:
         """A lane that has begun."""
         table = config.Posted(name="gate", system=config.Local(), **settings)
-        opened = Opened(
-            self.bundle, self.link, answering, in_flight, True, lambda answer: answer.note or "so", Remote()
-        )
+        opened = Opened(self.bundle, self.link, answering, in_flight, True, lambda answer: answer.note or "so")
         lane = Lane(table, "wait", self.source, opened, sinks, self.tally, self.recent, self.spool, self.eyes)
         await lane.start()
         return lane
